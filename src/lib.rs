@@ -1,0 +1,1 @@
+//! oobd: an out-of-band management supervisor.
