@@ -1,1 +1,14 @@
-//! oobd: an out-of-band management supervisor.
+//! The map of the house.
+//!
+//! Data flows one way: an owner task per device publishes [`event`]s and [`fact`]s on the [`bus`]; the
+//! [`journal`] keeps the events, [`state`] keeps the facts; doors read both. The only way back up is a
+//! [`command`] to an owner. `tests/layers.rs` checks who may import whom.
+
+pub mod bus;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod event;
+pub mod fact;
+pub mod state;
+pub mod supervisor;

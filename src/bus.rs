@@ -1,0 +1,90 @@
+//! The way down: owners publish events and facts here. An event is on flash before anybody acts on it.
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::event::{Event, Kind};
+use crate::fact::Fact;
+use crate::state::Store;
+
+/// Events that may wait for the journal; a stalled flash then makes publishers wait, which is what we want.
+const WAITING_EVENTS: usize = 256;
+/// Events a slow subscriber may lag behind before it is told how many it missed.
+const LAG: usize = 1024;
+
+/// An event on its way to the journal.
+#[derive(Debug)]
+pub struct Publish {
+    pub source: String,
+    pub kind: Kind,
+    /// Answered with the sequence number once the event is durable. Nobody may be listening.
+    pub done: oneshot::Sender<u64>,
+}
+
+/// The journal's end of the bus: takes what is published, gives back what is durable.
+#[derive(Debug)]
+pub struct Intake {
+    pub publishes: mpsc::Receiver<Publish>,
+    pub live: broadcast::Sender<Arc<Event>>,
+}
+
+/// The journal has ended; only seen while the board stops.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal takes no more events")]
+pub struct Closed;
+
+/// Cheap to clone; every owner and door holds one.
+#[derive(Clone, Debug)]
+pub struct Bus {
+    publishes: mpsc::Sender<Publish>,
+    live: broadcast::Sender<Arc<Event>>,
+    store: Store,
+}
+
+impl Bus {
+    /// A bus and the end that [`crate::journal`] serves.
+    #[must_use]
+    pub fn new(store: Store) -> (Self, Intake) {
+        let (publishes, receiver) = mpsc::channel(WAITING_EVENTS);
+        let (live, _) = broadcast::channel(LAG);
+        let intake = Intake {
+            publishes: receiver,
+            live: live.clone(),
+        };
+        (
+            Self {
+                publishes,
+                live,
+                store,
+            },
+            intake,
+        )
+    }
+
+    /// Journals an event and returns its sequence number once it is durable.
+    ///
+    /// # Errors
+    /// [`Closed`] while the board stops; an owner may ignore it.
+    pub async fn publish(&self, source: &str, kind: Kind) -> Result<u64, Closed> {
+        let (done, durable) = oneshot::channel();
+        let publish = Publish {
+            source: source.to_owned(),
+            kind,
+            done,
+        };
+        self.publishes.send(publish).await.map_err(|_| Closed)?;
+        durable.await.map_err(|_| Closed)
+    }
+
+    /// Durable events from now on. A lagging receiver gets `RecvError::Lagged` and reads the gap from the journal.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.live.subscribe()
+    }
+
+    /// Replaces what is known of one device in the state. Never waits.
+    pub fn observe(&self, fact: Fact) {
+        self.store.modify(|state| state.apply(fact));
+    }
+}

@@ -1,0 +1,244 @@
+//! What is asked, in the imperative: the only way back up to an owner. Knows no device.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+/// Longest an owner may take to answer; an owner with longer work answers first and publishes the outcome.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+/// Asks that may wait at one owner; past that the asker waits.
+const WAITING_ASKS: usize = 32;
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Actor {
+    /// An owner of ours, by name.
+    Owner(String),
+    /// A person or program that signed in.
+    User { name: String, from: String },
+}
+
+/// An imperative to one owner. Append variants only: postcard carries them over the control socket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Journal a person's remark.
+    WriteNote { text: String },
+    /// Read oobd.toml again.
+    ReloadConfig,
+    /// Look for the trigger SSID at once.
+    RescanUplink { uplink: String },
+    /// Dial even in mode `trigger` with the hotspot not yet seen; stays so until released.
+    TakeUplinkUp { uplink: String },
+    /// Hang up and stay down until released.
+    TakeUplinkDown { uplink: String },
+    /// Give the uplink back to its mode.
+    ReleaseUplink { uplink: String },
+    /// The link layer under this interface is connected: get addresses (DHCPv4, RA) and write its tables.
+    AddressLink { interface: String },
+    /// The link layer is gone: drop addresses, routes and lease of this interface.
+    UnaddressLink { interface: String },
+    /// Check now that the board is no gateway.
+    CheckGuard,
+    /// Disconnect one session.
+    KickSession { console: String, session: u64 },
+    /// Hold the line in break for this long.
+    SendBreak { console: String, millis: u64 },
+}
+
+impl Command {
+    /// Name of the owner that serves it.
+    #[must_use]
+    pub fn owner(&self) -> String {
+        match self {
+            Self::WriteNote { .. } | Self::ReloadConfig => "supervisor".into(),
+            Self::RescanUplink { uplink }
+            | Self::TakeUplinkUp { uplink }
+            | Self::TakeUplinkDown { uplink }
+            | Self::ReleaseUplink { uplink } => format!("uplink.{uplink}"),
+            Self::AddressLink { .. } | Self::UnaddressLink { .. } => "link".into(),
+            Self::CheckGuard => "guard".into(),
+            Self::KickSession { console, .. } | Self::SendBreak { console, .. } => {
+                format!("console.{console}")
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    Done,
+    /// The sequence number of the durable event this made.
+    Journaled {
+        seq: u64,
+    },
+    /// Done, and this is what a person should know.
+    Said(String),
+}
+
+/// Why a command was not carried out. The text is for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no {what}")]
+    Unknown { what: String },
+    #[error("{who} may not {what}")]
+    NotPermitted { who: String, what: String },
+    #[error("{what} is busy: {why}")]
+    Busy { what: String, why: String },
+    #[error("{owner} did not answer in time")]
+    NoAnswer { owner: String },
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// One thing asked of an owner.
+#[derive(Debug)]
+pub enum Ask {
+    Command {
+        actor: Actor,
+        command: Command,
+        reply: oneshot::Sender<Result<Reply, Refusal>>,
+    },
+    Attach {
+        request: Attach,
+        reply: oneshot::Sender<Result<Attachment, Refusal>>,
+    },
+}
+
+/// Asks to join a console. Rights are checked by the door before it asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attach {
+    pub console: String,
+    pub user: String,
+    /// Where the user comes from, e.g. `ssh 172.20.10.1:50122`.
+    pub from: String,
+    /// Wants to type. Granted when nobody else types; otherwise the session watches.
+    pub write: bool,
+    /// Bytes of the ring to replay first.
+    pub history: u32,
+}
+
+/// A session on a console. Dropping it detaches.
+#[derive(Debug)]
+pub struct Attachment {
+    pub session: u64,
+    pub writer: bool,
+    /// Bounded: a session that does not read lags in the ring, nobody waits for it.
+    pub output: mpsc::Receiver<Output>,
+    pub input: mpsc::Sender<Input>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Output {
+    Bytes(Bytes),
+    /// This many bytes were overwritten before the session read them.
+    Gap {
+        bytes: u64,
+    },
+    /// A line about the session or the port, not from the device.
+    Notice(String),
+    /// The last output: why the session ended.
+    Ended(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    Bytes(Bytes),
+    Break {
+        millis: u64,
+    },
+    /// Become the writer; the writer so far watches from now on.
+    TakeWriter,
+}
+
+/// The switchboard: owners register, everybody may ask. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Commands {
+    owners: Arc<RwLock<BTreeMap<String, mpsc::Sender<Ask>>>>,
+}
+
+impl Commands {
+    /// Opens (or, after a restart, replaces) the desk of the owner of this name.
+    #[must_use]
+    pub fn register(&self, owner: &str) -> mpsc::Receiver<Ask> {
+        let (sender, receiver) = mpsc::channel(WAITING_ASKS);
+        self.owners
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(owner.to_owned(), sender);
+        receiver
+    }
+
+    /// Closes the desk of an owner that ended for good.
+    pub fn remove(&self, owner: &str) {
+        self.owners
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(owner);
+    }
+
+    /// Has a command carried out.
+    ///
+    /// # Errors
+    /// The owner's own [`Refusal`], `Unknown` when there is no such owner, `NoAnswer` after 20 s.
+    pub async fn send(&self, actor: Actor, command: Command) -> Result<Reply, Refusal> {
+        let owner = command.owner();
+        self.ask(&owner, |reply| Ask::Command {
+            actor,
+            command,
+            reply,
+        })
+        .await
+    }
+
+    /// Joins a console.
+    ///
+    /// # Errors
+    /// As [`Commands::send`].
+    pub async fn attach(&self, request: Attach) -> Result<Attachment, Refusal> {
+        let owner = format!("console.{}", request.console);
+        self.ask(&owner, |reply| Ask::Attach { request, reply })
+            .await
+    }
+
+    async fn ask<T>(
+        &self,
+        owner: &str,
+        make: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Ask,
+    ) -> Result<T, Refusal> {
+        let desk = self
+            .owners
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(owner)
+            .cloned();
+        let desk = desk.ok_or_else(|| Refusal::Unknown {
+            what: owner.replacen('.', " ", 1),
+        })?;
+        let (reply, answer) = oneshot::channel();
+        let no_answer = || Refusal::NoAnswer {
+            owner: owner.to_owned(),
+        };
+        let exchange = async {
+            desk.send(make(reply)).await.map_err(|_| no_answer())?;
+            answer.await.map_err(|_| no_answer())?
+        };
+        timeout(ANSWER_LIMIT, exchange)
+            .await
+            .map_err(|_| no_answer())?
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Owner(name) => f.write_str(name),
+            Self::User { name, from } => write!(f, "{name} ({from})"),
+        }
+    }
+}

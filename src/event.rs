@@ -1,0 +1,333 @@
+//! What happened, in the past tense: the closed vocabulary of the journal. Imports nothing of ours but the clock.
+//!
+//! The postcard bytes of [`Event`] live on flash. Append variants and never reorder, rename fields only;
+//! a field is never added to, removed from or retyped in an existing variant: make a new variant.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+/// One journaled happening.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// 1, 2, 3 … over the life of the board, reboots included; the order of events.
+    pub seq: u64,
+    pub at: Timestamp,
+    pub severity: Severity,
+    /// Name of the owner that says so, e.g. `uplink.hotspot`.
+    pub source: String,
+    pub kind: Kind,
+}
+
+/// RFC 5424 severities, most severe first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    Emergency,
+    Alert,
+    Critical,
+    Error,
+    Warning,
+    Notice,
+    Info,
+    Debug,
+}
+
+/// Why a hotspot with a trigger SSID was not used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HotspotFault {
+    /// It has no encryption and the configuration does not say `open = true`.
+    Open,
+    /// The access point refused our passphrase.
+    WrongPassphrase,
+    /// Another access point of the same SSID, not secured as configured, is on air beside a good one,
+    /// or one that rejects the passphrase which a twin accepts.
+    EvilTwin,
+    /// Authentication or association failed for another reason (IEEE 802.11 status or reason code in the text).
+    Rejected(String),
+    /// It only offers what we never use (WEP, TKIP, enterprise).
+    Security(String),
+}
+
+/// What the guard found that could make this board a gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Breach {
+    /// A forwarding switch is on; the text is the sysctl.
+    Forwarding(String),
+    /// A default route outside our tables; the text is the route.
+    DefaultRoute(String),
+    /// A routing rule of ours is missing or a foreign one shadows it.
+    Rules(String),
+    /// Our nftables table is not what we loaded.
+    Firewall(String),
+    /// A masquerade, snat or dnat rule, or a bridge between our links.
+    Translation(String),
+    /// Another sysctl of the recipe is off its value.
+    Setting(String),
+}
+
+/// What happened. See the module comment before touching this.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Kind {
+    SupervisorStarted {
+        version: String,
+        boot_id: String,
+    },
+    SupervisorReady {
+        after_ms: u64,
+    },
+    SupervisorStopped {
+        reason: String,
+    },
+    OwnerFailed {
+        owner: String,
+        reason: String,
+        restart_in_ms: u64,
+    },
+    ConfigApplied {
+        restarted: Vec<String>,
+    },
+    ConfigRefused {
+        file: String,
+        problems: Vec<String>,
+    },
+    JournalRecovered {
+        segment: String,
+        lost_bytes: u64,
+    },
+    LinkUp {
+        interface: String,
+    },
+    LinkDown {
+        interface: String,
+    },
+    LinkAdded {
+        interface: String,
+    },
+    LinkRemoved {
+        interface: String,
+    },
+    LeaseAcquired {
+        interface: String,
+        address: String,
+        gateway: Option<IpAddr>,
+        dns: Vec<IpAddr>,
+    },
+    LeaseLost {
+        interface: String,
+        reason: String,
+    },
+    /// A router advertisement gave the link an IPv6 way out.
+    RouterFound {
+        interface: String,
+        router: IpAddr,
+        prefixes: Vec<String>,
+    },
+    RouterLost {
+        interface: String,
+        router: IpAddr,
+    },
+    GuardBreached {
+        breach: Breach,
+        undone: bool,
+    },
+    GuardRestored,
+    SupplicantLost {
+        interface: String,
+        reason: String,
+    },
+    SupplicantFound {
+        interface: String,
+    },
+    HotspotSeen {
+        uplink: String,
+        ssid: String,
+        bssid: String,
+        signal_dbm: i32,
+        frequency_mhz: u32,
+    },
+    HotspotLost {
+        uplink: String,
+        ssid: String,
+    },
+    HotspotRefused {
+        uplink: String,
+        ssid: String,
+        bssid: String,
+        fault: HotspotFault,
+    },
+    UplinkAssociated {
+        uplink: String,
+        ssid: String,
+        bssid: String,
+        security: String,
+    },
+    UplinkUp {
+        uplink: String,
+        address: String,
+        after_ms: u64,
+    },
+    UplinkDown {
+        uplink: String,
+        reason: String,
+    },
+    UplinkFailed {
+        uplink: String,
+        reason: String,
+        retry_in_ms: u64,
+    },
+    InternetFound {
+        uplink: String,
+        target: String,
+    },
+    InternetLost {
+        uplink: String,
+        reason: String,
+    },
+    OobEntered {
+        uplink: String,
+    },
+    OobLeft {
+        uplink: String,
+    },
+    ConsoleOpened {
+        console: String,
+        port: String,
+    },
+    ConsoleLost {
+        console: String,
+        reason: String,
+    },
+    SessionOpened {
+        console: String,
+        session: u64,
+        user: String,
+        from: String,
+        writer: bool,
+    },
+    SessionClosed {
+        console: String,
+        session: u64,
+        user: String,
+        reason: String,
+    },
+    WriterChanged {
+        console: String,
+        session: u64,
+        user: String,
+    },
+    BreakSent {
+        console: String,
+        user: String,
+        millis: u64,
+    },
+    SignInAccepted {
+        door: String,
+        user: String,
+        from: String,
+        method: String,
+    },
+    SignInRefused {
+        door: String,
+        user: String,
+        from: String,
+        reason: String,
+    },
+    ForwardOpened {
+        user: String,
+        from: String,
+        to: String,
+    },
+    ForwardRefused {
+        user: String,
+        from: String,
+        to: String,
+        reason: String,
+    },
+    ForwardClosed {
+        user: String,
+        to: String,
+        sent: u64,
+        received: u64,
+    },
+    CommandGiven {
+        actor: String,
+        command: String,
+        outcome: String,
+    },
+    NoteWritten {
+        actor: String,
+        text: String,
+    },
+}
+
+impl Kind {
+    /// The severity this kind of event always has; one place, so that every door agrees.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::GuardBreached { .. } => Severity::Critical,
+            Self::ConfigRefused { .. } | Self::OwnerFailed { .. } => Severity::Error,
+            Self::JournalRecovered { .. }
+            | Self::SupplicantLost { .. }
+            | Self::HotspotRefused { .. }
+            | Self::UplinkFailed { .. }
+            | Self::UplinkDown { .. }
+            | Self::InternetLost { .. }
+            | Self::ConsoleLost { .. }
+            | Self::SignInRefused { .. }
+            | Self::ForwardRefused { .. }
+            | Self::LeaseLost { .. } => Severity::Warning,
+            Self::SupervisorStarted { .. }
+            | Self::SupervisorReady { .. }
+            | Self::SupervisorStopped { .. }
+            | Self::ConfigApplied { .. }
+            | Self::GuardRestored
+            | Self::SupplicantFound { .. }
+            | Self::LinkDown { .. }
+            | Self::LinkRemoved { .. }
+            | Self::HotspotSeen { .. }
+            | Self::HotspotLost { .. }
+            | Self::UplinkUp { .. }
+            | Self::InternetFound { .. }
+            | Self::OobEntered { .. }
+            | Self::OobLeft { .. }
+            | Self::ConsoleOpened { .. }
+            | Self::SignInAccepted { .. }
+            | Self::ForwardOpened { .. }
+            | Self::BreakSent { .. }
+            | Self::WriterChanged { .. }
+            | Self::CommandGiven { .. } => Severity::Notice,
+            Self::LinkUp { .. }
+            | Self::LinkAdded { .. }
+            | Self::LeaseAcquired { .. }
+            | Self::RouterFound { .. }
+            | Self::RouterLost { .. }
+            | Self::UplinkAssociated { .. }
+            | Self::SessionOpened { .. }
+            | Self::SessionClosed { .. }
+            | Self::ForwardClosed { .. }
+            | Self::NoteWritten { .. } => Severity::Info,
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Emergency => "emergency",
+            Self::Alert => "alert",
+            Self::Critical => "critical",
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Notice => "notice",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        })
+    }
+}

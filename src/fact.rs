@@ -1,0 +1,167 @@
+//! What is true now of one device, as its owner last said; the pieces that [`crate::state`] is made of.
+//! Facts replace each other and are never journaled. Imports nothing of ours but the clock.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+/// One owner's latest word; a later fact of the same kind and name replaces it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    Link(Link),
+    LinkGone { interface: String },
+    Uplink(Uplink),
+    UplinkGone { name: String },
+    Console(Console),
+    ConsoleGone { name: String },
+    Guard(Guard),
+    Owner(Owner),
+    OwnerGone { name: String },
+    Door(Door),
+}
+
+/// What a link is to us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkRole {
+    Lan,
+    /// Serves the uplink of this name.
+    Uplink(String),
+    Unused,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    pub interface: String,
+    pub index: u32,
+    pub role: LinkRole,
+    pub mac: String,
+    pub carrier: bool,
+    /// In CIDR notation, IPv4 first, link-local left out.
+    pub addresses: Vec<String>,
+    pub gateways: Vec<IpAddr>,
+    pub dns: Vec<IpAddr>,
+}
+
+/// Where an uplink stands; the variants follow the life of one dial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UplinkPhase {
+    /// Not wanted (mode `off`, or taken down by an operator).
+    Off,
+    /// The radio or its supplicant is not there.
+    Absent,
+    /// Looking for a trigger SSID.
+    Searching,
+    Associating,
+    /// Associated, waiting for an address.
+    Leasing,
+    Up,
+    /// Waiting before the next try.
+    Failed,
+}
+
+/// Is there internet behind an uplink? Unknown is never shown as no.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Internet {
+    #[default]
+    Unknown,
+    Yes,
+    No,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Uplink {
+    pub name: String,
+    /// `wifi`, `cellular` or `ethernet`.
+    pub kind: String,
+    pub interface: String,
+    pub phase: UplinkPhase,
+    pub since: Timestamp,
+    /// One sentence for a person: why it is in this phase and what to do when it is a fault.
+    pub why: String,
+    pub ssid: Option<String>,
+    pub bssid: Option<String>,
+    pub signal_dbm: Option<i32>,
+    pub frequency_mhz: Option<u32>,
+    pub security: Option<String>,
+    pub address: Option<String>,
+    pub internet: Internet,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    pub id: u64,
+    pub user: String,
+    pub from: String,
+    pub writer: bool,
+    pub since: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PortPhase {
+    Open,
+    /// Not there now (unplugged, or not plugged in yet); opened by itself when it comes.
+    Gone,
+    /// There, but cannot be used: see `why`.
+    Failed,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Console {
+    pub name: String,
+    pub port: String,
+    /// Line settings as in `115200n8`.
+    pub line: String,
+    pub phase: PortPhase,
+    pub since: Timestamp,
+    pub why: String,
+    pub sessions: Vec<Session>,
+    pub rx_bytes: u64,
+    pub tx_bytes: u64,
+    /// The last line the device wrote, control characters removed.
+    pub last_line: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Guard {
+    /// `None` until the first check has run.
+    pub sealed: Option<bool>,
+    pub checked_at: Option<Timestamp>,
+    /// Breaches found since start, undone or not.
+    pub breaches: u64,
+    /// What stands open right now.
+    pub open: Vec<String>,
+    /// Packets the firewall dropped, by chain.
+    pub dropped: std::collections::BTreeMap<String, u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnerPhase {
+    Running,
+    Restarting,
+    Stopped,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Owner {
+    pub name: String,
+    pub phase: OwnerPhase,
+    pub restarts: u64,
+    pub last_fault: Option<String>,
+}
+
+/// A way in for operators that is open now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Door {
+    /// `ssh`, `control` …
+    pub name: String,
+    pub address: String,
+    /// Host key or certificate fingerprint an operator can compare.
+    pub fingerprint: Option<String>,
+}

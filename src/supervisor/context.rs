@@ -1,0 +1,100 @@
+//! What the supervisor hands to an owner. Imports no device room.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::bus::Bus;
+use crate::command::{Ask, Commands};
+use crate::event::Kind;
+use crate::fact::Fact;
+
+/// Where oobd keeps things.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dirs {
+    /// Survives reboots: journal, transcripts, host key. `/data/oobd` on the appliance.
+    pub state: PathBuf,
+    /// Lives as long as the boot: sockets, resolv.conf. `/run/oobd` on the appliance.
+    pub run: PathBuf,
+    /// The configuration file; `first-boot.txt` and `oobd-errors.txt` are written beside it.
+    pub config: PathBuf,
+}
+
+/// One owner's share of the house. Everything an owner task needs, and nothing of another room.
+#[derive(Debug)]
+pub struct Context {
+    /// The owner's name, e.g. `uplink.hotspot`; the source of its events.
+    pub name: String,
+    pub bus: Bus,
+    pub commands: Commands,
+    /// What others ask of this owner; closed never while the owner runs.
+    pub asks: mpsc::Receiver<Ask>,
+    /// The owner ends soon after this is cancelled: within 3 s, hardware left safe.
+    pub stop: CancellationToken,
+    /// For tasks that the owner starts; the supervisor waits for them at the end.
+    pub tracker: TaskTracker,
+    pub pulse: Pulse,
+    /// A door calls [`Ready::open`] when it listens; READY waits for every door.
+    pub ready: Ready,
+    pub dirs: Arc<Dirs>,
+}
+
+impl Context {
+    /// Journals an event under the owner's name. Waits until it is durable; an error means the board stops, so it is dropped.
+    pub async fn publish(&self, kind: Kind) {
+        let _ = self.bus.publish(&self.name, kind).await;
+    }
+
+    pub fn observe(&self, fact: Fact) {
+        self.bus.observe(fact);
+    }
+}
+
+/// The owner's answer to the supervisor's question "are you alive?", asked every few seconds.
+///
+/// Put `() = pulse.beat() => {}` into the owner's main `select!`: an owner that hangs stops answering, and the
+/// hardware watchdog then restarts the board.
+#[derive(Clone, Debug)]
+pub struct Pulse {
+    asked: watch::Receiver<u64>,
+    answered: Arc<AtomicU64>,
+}
+
+impl Pulse {
+    /// A pulse, and the counter of its latest answer.
+    #[must_use]
+    pub fn new(asked: watch::Receiver<u64>) -> (Self, Arc<AtomicU64>) {
+        let answered = Arc::new(AtomicU64::new(*asked.borrow()));
+        (
+            Self {
+                asked,
+                answered: answered.clone(),
+            },
+            answered,
+        )
+    }
+
+    /// Waits for the next question and answers it. Cancel-safe: it waits in `watch::Receiver::changed` only.
+    pub async fn beat(&mut self) {
+        if self.asked.changed().await.is_err() {
+            // The supervisor is gone; the stop token ends us.
+            std::future::pending::<()>().await;
+        }
+        let question = *self.asked.borrow_and_update();
+        self.answered.store(question, Ordering::Relaxed);
+    }
+}
+
+/// Tells the supervisor that a door is open.
+#[derive(Clone, Debug)]
+pub struct Ready(pub watch::Sender<bool>);
+
+impl Ready {
+    pub fn open(&self) {
+        self.0.send_replace(true);
+    }
+}

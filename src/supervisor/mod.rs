@@ -1,0 +1,3 @@
+//! Starts owners, restarts them with backoff, tells systemd READY and WATCHDOG, reloads, stops in reverse.
+
+pub mod context;
