@@ -10,5 +10,7 @@ pub mod command;
 pub mod config;
 pub mod event;
 pub mod fact;
+pub mod fault;
+pub mod journal;
 pub mod state;
 pub mod supervisor;
