@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -65,17 +65,11 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// A pulse, and the counter of its latest answer.
+    /// A pulse that writes its answers to `answered`; counts as having answered so far.
     #[must_use]
-    pub fn new(asked: watch::Receiver<u64>) -> (Self, Arc<AtomicU64>) {
-        let answered = Arc::new(AtomicU64::new(*asked.borrow()));
-        (
-            Self {
-                asked,
-                answered: answered.clone(),
-            },
-            answered,
-        )
+    pub fn new(asked: watch::Receiver<u64>, answered: Arc<AtomicU64>) -> Self {
+        answered.store(*asked.borrow(), Ordering::Relaxed);
+        Self { asked, answered }
     }
 
     /// Waits for the next question and answers it. Cancel-safe: it waits in `watch::Receiver::changed` only.
@@ -91,10 +85,21 @@ impl Pulse {
 
 /// Tells the supervisor that a door is open.
 #[derive(Clone, Debug)]
-pub struct Ready(pub watch::Sender<bool>);
+pub struct Ready {
+    open: watch::Sender<bool>,
+    changed: Arc<Notify>,
+}
 
 impl Ready {
+    /// `changed` is told after every change of `open`.
+    #[must_use]
+    pub fn new(open: watch::Sender<bool>, changed: Arc<Notify>) -> Self {
+        Self { open, changed }
+    }
+
+    /// The door listens from now on.
     pub fn open(&self) {
-        self.0.send_replace(true);
+        self.open.send_replace(true);
+        self.changed.notify_one();
     }
 }
