@@ -65,7 +65,7 @@ class Image:
 
 def modules_dir(image):
     """The complete module tree of the product's kernel (the image itself holds a selection)."""
-    return Path(image.info["modules"])
+    return Path(image.info["modules_dir"])
 
 
 def module_name(file):
