@@ -4,6 +4,7 @@
 //! [`journal`] keeps the events, [`state`] keeps the facts; doors read both. The only way back up is a
 //! [`command`] to an owner. `tests/layers.rs` checks who may import whom.
 
+pub mod access;
 pub mod bus;
 pub mod clock;
 pub mod command;
