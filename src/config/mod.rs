@@ -1,11 +1,37 @@
-//! `oobd.toml` as typed values. Reading it reports every problem at once; see `reader` and `check`.
+//! `oobd.toml` as typed values. Reading it reports every problem at once; it starts nothing and changes nothing.
 
-use std::net::IpAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::Path;
 
+use toml::de::DeTable;
+
+mod check;
+mod console;
+mod device;
+mod lan;
+mod oob;
+mod problem;
+mod reader;
 mod secret;
-pub use secret::Secret;
+pub mod store;
+mod uplink;
+mod user;
+mod values;
+
+pub use console::{Console, Flow, Line, Parity, Transport};
+pub use device::{Device, Ssh};
+pub use lan::{Lan, LanAddress};
+pub use oob::{Mode, Oob, Probe};
+pub use problem::{Place, Problem, render};
+pub use secret::{Folders, Secret};
+pub use uplink::{DoorName, MOST_UPLINKS, Sae, Uplink, UplinkKind, Wifi};
+pub use user::{Role, User};
+
+use problem::{Log, Sort};
+use reader::Table;
+use secret::Resolver;
+
+/// The only schema so far.
+const SCHEMA: u16 = 1;
 
 /// A checked configuration: cross-references hold, ranges hold, secrets are resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +39,7 @@ pub struct Config {
     pub device: Device,
     pub lan: Lan,
     pub oob: Oob,
-    /// In order of preference, as they stand in the file.
+    /// In order of preference, as they stand in the file. Without any `[uplink…]` section: the hotspot `remote.it`.
     pub uplinks: Vec<Uplink>,
     pub probe: Probe,
     pub ssh: Ssh,
@@ -21,194 +47,123 @@ pub struct Config {
     pub users: Vec<User>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
-    pub name: String,
-}
-
-/// The private network the board sits in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lan {
-    pub interface: String,
-    pub address: LanAddress,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LanAddress {
-    Dhcp,
-    Static {
-        address: IpAddr,
-        prefix: u8,
-        gateway: Option<IpAddr>,
-        dns: Vec<IpAddr>,
-    },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// An uplink comes up when its trigger SSID is seen.
-    Trigger,
-    /// Uplinks are kept up whenever they can be.
-    Always,
-    Off,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Oob {
-    pub mode: Mode,
-    /// Name under `/sys/class/leds` of the lamp that shows the OOB indicator.
-    pub led: Option<String>,
-    /// Period of the scan loop while armed.
-    pub scan_fast: Duration,
-    /// How long it stays fast after start, a button or a lost hotspot.
-    pub fast_for: Duration,
-    /// Period after that.
-    pub scan_slow: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Uplink {
-    pub name: String,
-    /// Position in the file, from 0; chooses mark and table.
-    pub slot: u8,
-    /// Doors that are open on this uplink itself.
-    pub accept: Vec<DoorName>,
-    pub kind: UplinkKind,
-}
-
-impl Uplink {
-    /// Firewall mark of our own sockets that leave by this uplink, within mask `0xff00`.
+impl Config {
+    /// What a board without any usable file runs: DHCP on `eth0`, the hotspot `remote.it` on `wlan0`, no users.
     #[must_use]
-    pub fn mark(&self) -> u32 {
-        (u32::from(self.slot) + 1) << 8
-    }
-
-    /// Its own routing table.
-    #[must_use]
-    pub fn table(&self) -> u32 {
-        100 + u32::from(self.slot)
-    }
-
-    #[must_use]
-    pub fn interface(&self) -> &str {
-        match &self.kind {
-            UplinkKind::Wifi(wifi) => &wifi.interface,
+    pub fn built_in() -> Self {
+        Self {
+            device: Device::default(),
+            lan: Lan::default(),
+            oob: Oob::default(),
+            uplinks: vec![Uplink::hotspot()],
+            probe: Probe::default(),
+            ssh: Ssh::default(),
+            consoles: Vec::new(),
+            users: Vec::new(),
         }
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DoorName {
-    Ssh,
-    Https,
+/// Reads a configuration. Opens the files that secrets refer to, nothing else.
+///
+/// # Errors
+/// Every problem of the text, in the order of the file.
+pub fn load(text: &str, folders: &Folders) -> Result<Config, Vec<Problem>> {
+    let resolver = Resolver::new(folders);
+    read(text, &resolver)
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UplinkKind {
-    Wifi(Wifi),
+/// Checks a file without applying it, for `oobd check` and `oobctl config check`. Gives what a person should know besides.
+///
+/// # Errors
+/// Every problem of the file; see [`render`].
+pub fn check_file(path: &Path, state_dir: &Path) -> Result<Vec<String>, Vec<Problem>> {
+    let text = store::read_text(path)?;
+    let mut folders = Folders::of(path, state_dir);
+    let mut notes = Vec::new();
+    if !state_dir.is_dir() {
+        folders.secrets = None;
+        if text.contains("\"@secret:") {
+            notes.push(format!(
+                "secrets were not checked: they are on the board, and there is no {} here",
+                state_dir.display()
+            ));
+        }
+    }
+    load(&text, &folders).map(|_| notes)
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wifi {
-    pub interface: String,
-    /// Trigger SSIDs as bytes, 1 to 32 long each, first is preferred.
-    pub ssids: Vec<Vec<u8>>,
-    /// WPA2 or WPA3 passphrase, 8 to 63 characters; `None` together with `open` only, or until first boot made one.
-    pub passphrase: Option<Secret>,
-    /// ISO 3166 country that rules the radio.
-    pub country: Option<String>,
-    /// Join an unencrypted hotspot too.
-    pub open: bool,
-    /// Probe for hidden hotspots; tells everybody around which SSID we look for.
-    pub hidden: bool,
-    pub sae: Sae,
+fn read(text: &str, resolver: &Resolver<'_>) -> Result<Config, Vec<Problem>> {
+    let log = Log::new(text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let span = error.span().unwrap_or(text.len()..text.len());
+        let (message, hint) = syntax(error.message(), text.get(span.clone()).unwrap_or_default());
+        log.add(span, Sort::Syntax, "", message, hint);
+    }
+    let config = read_root(&log, document.get_ref(), resolver);
+    let problems = log.finish();
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ if problems.is_empty() => Err(vec![Problem::of_file("cannot be read", None)]),
+        _ => Err(problems),
+    }
 }
 
-/// Use of WPA3 (SAE).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sae {
-    /// WPA2 and WPA3, whichever the hotspot offers.
-    Auto,
-    /// WPA2 only, for radios whose firmware fails at SAE.
-    Off,
-    /// WPA3 only.
-    Only,
+/// Says a parser's error in words for somebody who has never heard of TOML.
+fn syntax(message: &str, found: &str) -> (String, Option<String>) {
+    let found = found.lines().next().unwrap_or_default().trim();
+    match message {
+        "duplicate key" => (format!("`{found}` stands here for the second time"), None),
+        _ if message.starts_with("string values must be quoted") => (
+            "this is no value".to_owned(),
+            Some("text needs quotes around it: \"…\"".to_owned()),
+        ),
+        _ => (message.to_owned(), None),
+    }
 }
 
-/// Is there internet behind an uplink?
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// TCP targets; one that answers is enough.
-    pub targets: Vec<std::net::SocketAddr>,
-    pub every: Duration,
-    pub fail_after: u32,
-    pub clear_after: u32,
+fn section(field: Option<reader::Field<'_>>) -> Option<Table<'_>> {
+    field.and_then(|field| field.table())
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ssh {
-    pub port: u16,
-}
+fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> Option<Config> {
+    let mut root = Table::root(log, document);
+    let schema = root.need("schema", "put `schema = 1` on the first line");
+    if let Some(field) = schema
+        && let Some(schema) = field.number(1..=9999)
+        && schema > SCHEMA
+    {
+        // Everything else would be judged by rules it was not written for.
+        field.wrong_so(
+            format!("schema {schema} is newer than this oobd knows ({SCHEMA})"),
+            "update oobd, or use a file written for this version",
+        );
+        return None;
+    }
+    root.later(&["tunnel", "service", "pdu", "machine", "contact", "rule"]);
+    let [device, lan, oob, probe, ssh] =
+        ["device", "lan", "oob", "probe", "ssh"].map(|key| root.take(key));
+    let [uplinks, consoles, users] = ["uplink", "console", "user"].map(|key| root.take(key));
+    root.finish();
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Console {
-    pub name: String,
-    pub transport: Transport,
-    /// Bytes kept in memory per console.
-    pub ring: usize,
-    /// Bytes kept on flash per console.
-    pub transcript: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Transport {
-    Serial { port: PathBuf, line: Line },
-}
-
-/// Line settings, written `115200n8` (baud, parity n/e/o, data bits, then `2` after a dot for two stop bits is not used: `9600n82`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
-    pub baud: u32,
-    pub parity: Parity,
-    pub data_bits: u8,
-    pub stop_bits: u8,
-    pub flow: Flow,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parity {
-    None,
-    Even,
-    Odd,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    None,
-    RtsCts,
-    XonXoff,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Looks, never types.
-    ReadOnly,
-    /// Types on consoles, switches power, reaches LAN hosts.
-    Operator,
-    /// All of it, and the configuration.
-    Administrator,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    pub name: String,
-    pub role: Role,
-    /// OpenSSH public key lines.
-    pub keys: Vec<String>,
-    /// argon2id hash in PHC form.
-    pub password: Option<Secret>,
-    /// Globs over console names.
-    pub consoles: Vec<String>,
-    /// May open connections to LAN hosts through the board; by default so for operators and administrators.
-    pub forward: bool,
+    let oob = section(oob).map_or_else(Oob::default, Oob::read);
+    let lan = section(lan).map_or_else(Lan::default, Lan::read);
+    let uplinks = match section(uplinks) {
+        Some(table) => check::uplinks(&table, &lan, resolver),
+        None => check::uplinks_unsaid(&lan, oob.mode),
+    };
+    let consoles = section(consoles).map_or_else(Vec::new, |table| check::consoles(&table));
+    let users =
+        section(users).map_or_else(Vec::new, |table| check::users(&table, &consoles, resolver));
+    Some(Config {
+        device: section(device).map_or_else(Device::default, Device::read),
+        lan,
+        oob,
+        uplinks,
+        probe: section(probe).map_or_else(Probe::default, Probe::read),
+        ssh: section(ssh).map_or_else(Ssh::default, Ssh::read),
+        consoles,
+        users,
+    })
 }

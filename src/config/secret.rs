@@ -1,6 +1,17 @@
-//! A value that never shows itself in logs, events or errors.
+//! Values that never show themselves in logs, events or errors, and where they come from.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::reader::Field;
+use super::values;
+
+/// A secret is a line of text; anything longer than this is the wrong file.
+const LONGEST: u64 = 16 * 1024;
 
 /// Text that prints as `***`.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,4 +34,119 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
+}
+
+/// Where references in a configuration point to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folders {
+    /// `"@file:x"` is relative to this, the folder of oobd.toml.
+    pub beside: PathBuf,
+    /// `"@secret:x"` is the file `x` in here. `None` when the file is checked away from the board:
+    /// such secrets then count as present.
+    pub secrets: Option<PathBuf>,
+}
+
+impl Folders {
+    /// The folders for this configuration file and this state folder.
+    #[must_use]
+    pub fn of(config: &Path, state_dir: &Path) -> Self {
+        Self {
+            beside: config.parent().unwrap_or(Path::new("")).to_owned(),
+            secrets: Some(state_dir.join("secrets")),
+        }
+    }
+}
+
+/// Resolves references, and remembers which bytes of the file they stood for.
+pub(super) struct Resolver<'a> {
+    folders: &'a Folders,
+    resolved: RefCell<Vec<(Range<usize>, Secret)>>,
+}
+
+/// What stands at a secret key.
+pub(super) enum Found {
+    Text(Secret),
+    /// A secret of the board, which is not here.
+    Elsewhere,
+}
+
+impl<'a> Resolver<'a> {
+    pub(super) fn new(folders: &'a Folders) -> Self {
+        Self {
+            folders,
+            resolved: RefCell::default(),
+        }
+    }
+
+    /// The references that were resolved, by their place in the file.
+    pub(super) fn finish(self) -> Vec<(Range<usize>, Secret)> {
+        self.resolved.into_inner()
+    }
+
+    /// Reads a secret written inline, as `"@secret:NAME"` or as `"@file:PATH"`.
+    pub(super) fn secret(&self, field: &Field<'_>) -> Option<Found> {
+        let text = field.text()?;
+        let path = if let Some(name) = text.strip_prefix("@secret:") {
+            if let Err(message) = values::name(name) {
+                field.wrong(format!("bad secret: {message}"));
+                return None;
+            }
+            match &self.folders.secrets {
+                Some(folder) => folder.join(name),
+                None => return Some(Found::Elsewhere),
+            }
+        } else if let Some(path) = text.strip_prefix("@file:") {
+            self.folders.beside.join(path)
+        } else if text.starts_with('@') {
+            field.wrong_so(
+                "unknown kind of reference",
+                "write \"@secret:NAME\" or \"@file:PATH\"",
+            );
+            return None;
+        } else {
+            return Some(Found::Text(Secret::new(text)));
+        };
+        match read(&path) {
+            Ok(secret) => {
+                let entry = (field.span(), secret.clone());
+                self.resolved.borrow_mut().push(entry);
+                Some(Found::Text(secret))
+            }
+            Err(reason) => {
+                field.wrong_so(
+                    format!("cannot read the secret: {}: {reason}", path.display()),
+                    "put it into that file, on one line, or write it here",
+                );
+                None
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Secret, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    if !file
+        .metadata()
+        .map_err(|error| error.to_string())?
+        .is_file()
+    {
+        return Err("not a plain file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    if bytes.len() > 16 * 1024 {
+        return Err(format!("longer than {LONGEST} bytes"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned())?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        return Err("the file is empty".to_owned());
+    }
+    if text.contains(['\n', '\r', '\0']) {
+        return Err("more than one line".to_owned());
+    }
+    Ok(Secret::new(text))
 }

@@ -1,0 +1,108 @@
+//! What several sections must agree on: interfaces, ports, names. Notes faults at the later one of two.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::reader::{Table, suggest};
+use super::secret::Resolver;
+use super::{Console, Lan, MOST_UPLINKS, Mode, Transport, Uplink, User};
+
+pub(super) fn uplinks(table: &Table<'_>, lan: &Lan, resolver: &Resolver<'_>) -> Vec<Uplink> {
+    let mut taken = BTreeMap::from([(lan.interface.clone(), "lan".to_owned())]);
+    let mut uplinks = Vec::new();
+    for (position, (name, field)) in table.named().into_iter().enumerate() {
+        if position == MOST_UPLINKS {
+            name.wrong(format!("more than {MOST_UPLINKS} uplinks"), None);
+        }
+        let slot = u8::try_from(position).unwrap_or(u8::MAX);
+        name.check();
+        let Some(section) = field.table() else {
+            continue;
+        };
+        let Some(uplink) = Uplink::read(name.text(), slot, section, resolver) else {
+            continue;
+        };
+        let interface = uplink.interface().to_owned();
+        let owner = format!("uplink.{}", uplink.name);
+        if let Some(first) = taken.get(&interface) {
+            let message = format!("interface `{interface}` is in use by `{first}` already");
+            match field.inner(&["wifi", "interface"]) {
+                Some(place) => place.wrong(message),
+                None => name.wrong(message, Some("name another `interface`".to_owned())),
+            }
+        }
+        taken.entry(interface).or_insert(owner);
+        uplinks.push(uplink);
+    }
+    uplinks
+}
+
+/// The uplinks of a file that says nothing about them.
+pub(super) fn uplinks_unsaid(lan: &Lan, mode: Mode) -> Vec<Uplink> {
+    let hotspot = Uplink::hotspot();
+    if mode == Mode::Off || hotspot.interface() == lan.interface {
+        return Vec::new();
+    }
+    vec![hotspot]
+}
+
+pub(super) fn consoles(table: &Table<'_>) -> Vec<Console> {
+    let mut taken: BTreeMap<PathBuf, String> = BTreeMap::new();
+    let mut consoles = Vec::new();
+    for (name, field) in table.named() {
+        name.check();
+        let Some(section) = field.table() else {
+            continue;
+        };
+        let Some(console) = Console::read(name.text(), section) else {
+            continue;
+        };
+        let Transport::Serial { port, .. } = &console.transport;
+        if let Some(first) = taken.get(port)
+            && let Some(place) = field.inner(&["serial", "port"])
+        {
+            place.wrong(format!("in use by `console.{first}` already"));
+        }
+        taken
+            .entry(port.clone())
+            .or_insert_with(|| console.name.clone());
+        consoles.push(console);
+    }
+    consoles
+}
+
+pub(super) fn users(table: &Table<'_>, consoles: &[Console], resolver: &Resolver<'_>) -> Vec<User> {
+    let names: Vec<&str> = consoles
+        .iter()
+        .map(|console| console.name.as_str())
+        .collect();
+    let mut users = Vec::new();
+    for (name, field) in table.named() {
+        name.check();
+        let Some(section) = field.table() else {
+            continue;
+        };
+        let Some((user, grants)) = User::read(name.text(), section, resolver) else {
+            continue;
+        };
+        for grant in grants {
+            // A pattern may wait for consoles to come; a plain name that fits none is a slip.
+            if let Some(text) = grant.text()
+                && user.consoles.iter().any(|read| read == text)
+                && !text.contains(['*', '?'])
+                && !names.contains(&text)
+            {
+                let hint = match names.as_slice() {
+                    [] => "this file has no [console.…] section".to_owned(),
+                    _ => suggest(text, &names, '"'),
+                };
+                grant.wrong_so(
+                    format!("there is no console \"{}\"", text.escape_debug()),
+                    hint,
+                );
+            }
+        }
+        users.push(user);
+    }
+    users
+}

@@ -1,0 +1,210 @@
+//! Which configuration is in force: the file of the boot partition when it is good, else the last good one.
+//! A power cut at any byte leaves the old or the new copy. Never changes the person's file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::secret::{Folders, Resolver, Secret};
+use super::{Config, Problem, load, read, render};
+
+/// Far more than any board has consoles for.
+const LONGEST_FILE: u64 = 1 << 20;
+/// Name of the file that tells the reasons, beside a refused oobd.toml.
+const ERRORS_FILE: &str = "oobd-errors.txt";
+
+/// Where the configuration in force comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// oobd.toml as it stands.
+    File,
+    /// The copy of the last oobd.toml that was good.
+    LastGood,
+    /// Nothing usable was ever seen.
+    BuiltIn,
+}
+
+/// What an import gave.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    pub config: Config,
+    /// Why the file was refused; empty when it is in force.
+    pub problems: Vec<Problem>,
+    pub source: Source,
+}
+
+/// Reads oobd.toml. Good: copied to `state_dir/config/last-good.toml`, secrets resolved, and a stale
+/// `oobd-errors.txt` is removed. Bad or missing: the last good one stays in force, and `oobd-errors.txt` beside the
+/// file says why. Blocking. Failures to write are logged and change nothing of the answer.
+#[must_use]
+pub fn import(path: &Path, state_dir: &Path) -> Imported {
+    let folders = Folders::of(path, state_dir);
+    let resolver = Resolver::new(&folders);
+    let file_name = path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    let last_good = state_dir.join("config").join("last-good.toml");
+    let errors_path = folders.beside.join(ERRORS_FILE);
+    let outcome =
+        read_text(path).and_then(|text| read(&text, &resolver).map(|config| (text, config)));
+    let problems = match outcome {
+        Ok((text, config)) => {
+            let whole = inline(&text, &resolver.finish());
+            note(&last_good, replace(&last_good, whole.as_bytes()));
+            match fs::remove_file(&errors_path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    note(&errors_path, Err(error));
+                }
+                _ => {}
+            }
+            return Imported {
+                config,
+                problems: Vec::new(),
+                source: Source::File,
+            };
+        }
+        Err(problems) => problems,
+    };
+    let (config, source) = match load_copy(&last_good, &folders) {
+        Some(config) => (config, Source::LastGood),
+        None => (Config::built_in(), Source::BuiltIn),
+    };
+    let running = match source {
+        Source::LastGood => "The board runs the last file that was good.",
+        _ => "The board runs its built-in settings: DHCP on eth0, hotspot remote.it on wlan0.",
+    };
+    let told = format!(
+        "oobd did not take {file_name}. {running}\nCorrect it and put the card back, or run `oobctl config reload`.\n\n{}",
+        render(&problems, &file_name)
+    );
+    note(&errors_path, replace(&errors_path, told.as_bytes()));
+    Imported {
+        config,
+        problems,
+        source,
+    }
+}
+
+/// The text of a configuration file, as UTF-8 without a byte order mark.
+///
+/// # Errors
+/// One problem that says why it cannot be read.
+pub(super) fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
+    let failed = |message: String, hint| vec![Problem::of_file(message, hint)];
+    let file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => failed(
+            format!("there is no file {}", path.display()),
+            Some("docs/config.md has one to start from"),
+        ),
+        _ => failed(format!("cannot open {}: {error}", path.display()), None),
+    })?;
+    let mut bytes = Vec::new();
+    file.take(LONGEST_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| failed(format!("cannot read {}: {error}", path.display()), None))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LONGEST_FILE {
+        return Err(failed(format!("longer than {LONGEST_FILE} bytes"), None));
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(failed(
+            "saved as UTF-16".to_owned(),
+            Some("save it as UTF-8 (in Notepad: Save as, Encoding: UTF-8)"),
+        ));
+    }
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(error) => {
+            let good = &bytes[..error.valid_up_to()];
+            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+            Err(failed(
+                format!("line {line} is not UTF-8 text"),
+                Some("save the file as UTF-8"),
+            ))
+        }
+    }
+}
+
+/// The last good copy, if it is still one: an older oobd may have written it.
+fn load_copy(path: &Path, folders: &Folders) -> Option<Config> {
+    let text = match read_text(path) {
+        Ok(text) => text,
+        Err(_) if !path.exists() => return None,
+        Err(problems) => {
+            tracing::error!(path = %path.display(), problem = %problems[0], "cannot read the last good configuration");
+            return None;
+        }
+    };
+    match load(&text, folders) {
+        Ok(config) => Some(config),
+        Err(problems) => {
+            for problem in problems {
+                tracing::error!(path = %path.display(), %problem, "the last good configuration is not good any more");
+            }
+            None
+        }
+    }
+}
+
+/// Puts secrets in the place of their references, so that the copy stays whole when the card changes.
+fn inline(text: &str, resolved: &[(Range<usize>, Secret)]) -> String {
+    let mut sorted: Vec<_> = resolved.iter().collect();
+    sorted.sort_by_key(|(span, _)| span.start);
+    let mut whole = String::with_capacity(text.len());
+    let mut from = 0;
+    for (span, secret) in sorted {
+        let Some(before) = text.get(from..span.start) else {
+            continue;
+        };
+        whole.push_str(before);
+        // A JSON string is a TOML one, but for DEL, which no secret passes its check with.
+        whole.push_str(&serde_json::Value::from(secret.expose()).to_string());
+        from = span.end;
+    }
+    whole + text.get(from..).unwrap_or_default()
+}
+
+/// Replaces a file so that a power cut leaves the old or the new one: temporary file, fsync, rename, fsync of the
+/// folder. Does not touch the flash when nothing changes.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|old| old == content) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let temporary: PathBuf = folder.join(name);
+    let written = (|| {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            // Secrets stand in it.
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(folder)?.sync_all()
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+fn note(path: &Path, outcome: io::Result<()>) {
+    match outcome {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+            tracing::warn!(path = %path.display(), "not written: the medium is read-only");
+        }
+        Err(error) => {
+            tracing::error!(path = %path.display(), error = &error as &dyn std::error::Error, "cannot write");
+        }
+    }
+}
