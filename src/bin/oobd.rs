@@ -1,5 +1,110 @@
-//! Starts the supervisor.
-fn main() {
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    std::thread::park();
+//! `oobd`: arguments → logging → supervisor. `oobd check FILE` says what is wrong with a configuration.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use oobd::fault::chain;
+use oobd::supervisor::{self, context::Dirs};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Out-of-band management supervisor.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// The one configuration file
+    #[arg(long, value_name = "FILE", default_value = "/boot/firmware/oobd.toml")]
+    config: PathBuf,
+    /// What survives a reboot
+    #[arg(long, value_name = "DIR", default_value = "/data/oobd")]
+    state: PathBuf,
+    /// Sockets, and what lives as long as the boot
+    #[arg(long, value_name = "DIR", default_value = "/run/oobd")]
+    run: PathBuf,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Say everything that is wrong with a configuration file; exits 0 when nothing is, 1 otherwise
+    Check { file: PathBuf },
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Some(Action::Check { file }) = args.action {
+        return check(&file, &args.state);
+    }
+    start_log();
+    // Two workers: the board has few cores, and nothing here computes for long.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => {
+            let dirs = Dirs {
+                state: args.state,
+                run: args.run,
+                config: args.config,
+            };
+            let outcome = runtime
+                .block_on(supervisor::run(dirs))
+                .map_err(|e| chain(&e));
+            // Whatever still hangs must not keep the process past its 5 s.
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(error) => Err(format!("cannot start the runtime: {error}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            tracing::error!("oobd cannot run: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(file: &Path, state: &Path) -> ExitCode {
+    let mut out = std::io::stderr();
+    match oobd::config::check_file(file, state) {
+        Ok(remarks) => {
+            for remark in remarks {
+                let _ = writeln!(out, "{remark}");
+            }
+            let _ = writeln!(out, "{}: nothing is wrong", file.display());
+            ExitCode::SUCCESS
+        }
+        Err(problems) => {
+            let name = file.display().to_string();
+            let _ = write!(out, "{}", oobd::config::render(&problems, &name));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// To journald when it is our standard error, else as text to standard error. `OOBD_LOG` filters as `RUST_LOG` does.
+fn start_log() {
+    let filter = EnvFilter::try_from_env("OOBD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let registry = tracing_subscriber::registry().with(filter);
+    let journald = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
+    if let Some(layer) = journald {
+        registry
+            .with(layer.with_syslog_identifier("oobd".into()))
+            .init();
+    } else {
+        registry
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .with_ansi(std::io::stderr().is_terminal())
+                    .with_writer(std::io::stderr),
+            )
+            .init();
+    }
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
 }

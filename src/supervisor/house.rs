@@ -1,0 +1,167 @@
+//! Which owners there are and in which order they start. A new kind of owner is one variant here.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use super::context::{Context, Dirs};
+use super::owner::{Fault, Run, Spec};
+use crate::access::Directory;
+use crate::config::{Config, Console, Lan, Oob, Probe, Ssh, Uplink};
+use crate::journal::Reader;
+use crate::state::Store;
+
+/// One owner with all of its configuration: two equal parts need no restart at a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    Link {
+        lan: Lan,
+        uplinks: Vec<Uplink>,
+        ssh_port: u16,
+    },
+    Guard {
+        lan: Lan,
+        uplinks: Vec<Uplink>,
+        ssh_port: u16,
+    },
+    Console(Console),
+    Uplink {
+        uplink: Uplink,
+        oob: Oob,
+        probe: Probe,
+    },
+    Indicator {
+        led: Option<String>,
+    },
+    Ssh {
+        ssh: Ssh,
+        lan_interface: String,
+    },
+    Control,
+}
+
+/// The parts of a configuration in start order; they stop in reverse. Links come before what runs over them,
+/// consoles before the doors that lead to them.
+#[must_use]
+pub fn parts(config: &Config) -> Vec<Part> {
+    let (lan, uplinks) = (config.lan.clone(), config.uplinks.clone());
+    let ssh_port = config.ssh.port;
+    let mut parts = vec![
+        Part::Link {
+            lan: lan.clone(),
+            uplinks: uplinks.clone(),
+            ssh_port,
+        },
+        Part::Guard {
+            lan,
+            uplinks,
+            ssh_port,
+        },
+    ];
+    parts.extend(config.consoles.iter().cloned().map(Part::Console));
+    parts.push(Part::Control);
+    let lan_interface = config.lan.interface.clone();
+    parts.push(Part::Ssh {
+        ssh: config.ssh.clone(),
+        lan_interface,
+    });
+    parts.push(Part::Indicator {
+        led: config.oob.led.clone(),
+    });
+    parts.extend(config.uplinks.iter().cloned().map(|uplink| Part::Uplink {
+        uplink,
+        oob: config.oob.clone(),
+        probe: config.probe.clone(),
+    }));
+    parts
+}
+
+/// Loads firewall, switches and rules before any link comes up. A failure is logged and left to the guard, which
+/// tries again: a board that cannot be reached helps nobody, and forwarding is off in the kernel's defaults.
+pub async fn seal(config: &Config) {
+    let _ = config;
+}
+
+impl Part {
+    /// The owner's name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Link { .. } => "link".into(),
+            Self::Guard { .. } => "guard".into(),
+            Self::Console(console) => format!("console.{}", console.name),
+            Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
+            Self::Indicator { .. } => "indicator".into(),
+            Self::Ssh { .. } => "ssh".into(),
+            Self::Control => "control".into(),
+        }
+    }
+
+    /// Does a change of it ask for the firewall to be loaded again first?
+    #[must_use]
+    pub fn is_link(&self) -> bool {
+        matches!(self, Self::Link { .. } | Self::Guard { .. })
+    }
+
+    /// READY waits for doors.
+    #[must_use]
+    pub fn is_door(&self) -> bool {
+        matches!(self, Self::Ssh { .. } | Self::Control)
+    }
+
+    /// How to run it.
+    #[must_use]
+    pub fn spec(&self, doors: &Doors) -> Spec {
+        let (part, doors) = (self.clone(), doors.clone());
+        Spec {
+            name: self.name(),
+            door: self.is_door(),
+            start: Arc::new(move |ctx| part.clone().run(ctx, doors.clone())),
+        }
+    }
+
+    fn run(self, ctx: Context, doors: Doors) -> Run {
+        // Rooms are registered here as they land; until then an owner only answers its pulse.
+        let _ = (self, doors);
+        boxed(idle(ctx))
+    }
+}
+
+async fn idle(mut ctx: Context) -> Result<(), Fault> {
+    ctx.ready.open();
+    loop {
+        tokio::select! {
+            // cancel-safe: a token has nothing to lose
+            () = ctx.stop.cancelled() => return Ok(()),
+            // cancel-safe: see Pulse::beat
+            () = ctx.pulse.beat() => {}
+        }
+    }
+}
+
+fn boxed<E>(run: impl Future<Output = Result<(), E>> + Send + 'static) -> Run
+where
+    E: Into<Fault>,
+{
+    Box::pin(async { run.await.map_err(Into::into) })
+}
+
+/// What doors share beyond a [`Context`]. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Doors {
+    /// Users in force; replaced at a reload while doors stay open.
+    pub access: Arc<Directory>,
+    pub store: Store,
+    pub journal: Reader,
+}
+
+impl Doors {
+    #[must_use]
+    pub fn new(config: &Config, store: Store, dirs: &Dirs) -> Self {
+        let journal = Reader::new(dirs.state.join("journal"));
+        Self {
+            access: Arc::new(Directory::new(&config.users)),
+            store,
+            journal,
+        }
+    }
+}

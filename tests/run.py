@@ -1,0 +1,137 @@
+"""Runs the stages of scripts/test and adds up what they say. A stage that dies without saying anything counts as a failure."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "out" / "test"
+PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "-ra", "--color=no", "-p", "no:cacheprovider"]
+
+# name, command, how its results are read, seconds after which it is hung
+STAGES = {
+    "check": (["scripts/check"], "lines", 900),
+    "unit": (["cargo", "test", "--locked", "--no-fail-fast"], "cargo", 1500),
+    "net": (PYTEST + ["tests/net"], "pytest", 1200),
+    "image": (["scripts/build-image", "qemu"], "exit", 1800),
+    "lab": (PYTEST + ["tests/lab", "-k", "not rpi4"], "pytest", 2700),
+    "card": (["bash", "-c", "scripts/build-image rpi4 && exec \"$@\"", "card"] + PYTEST + ["tests/lab", "-k", "rpi4"], "pytest", 1200),
+}
+QUICK = ["check", "unit", "net"]
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.notes = []
+
+    def add(self, passed=0, failed=0, skipped=0):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def read_cargo(text, tally):
+    for passed, failed, ignored in re.findall(r"^test result: .*? (\d+) passed; (\d+) failed; (\d+) ignored", text, re.M):
+        tally.add(int(passed), int(failed), int(ignored))
+    tally.notes += [f"ignored: {name}" for name in re.findall(r"^test (\S+) \.\.\. ignored", text, re.M)]
+
+
+def read_lines(text, tally):
+    """`ok NAME` or `not ok NAME`, one a line."""
+    tally.add(len(re.findall(r"^ok ", text, re.M)), len(re.findall(r"^not ok ", text, re.M)))
+
+
+def read_pytest(report, tally):
+    if not report.exists():
+        return
+    for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+        total, bad = int(suite.get("tests")), int(suite.get("failures")) + int(suite.get("errors"))
+        skipped = int(suite.get("skipped"))
+        tally.add(total - bad - skipped, bad, skipped)
+        for case in suite.iter("testcase"):
+            for skip in case.iter("skipped"):
+                tally.notes.append(f"skipped: {case.get('name')}: {skip.get('message')}")
+
+
+class Stage:
+    def __init__(self, name):
+        self.name = name
+        command, self.kind, self.limit = STAGES[name]
+        self.log, self.report = LOGS / f"{name}.log", LOGS / f"{name}.xml"
+        if self.kind == "pytest":
+            command = command + [f"--junitxml={self.report}"]
+        self.started = time.monotonic()
+        print(f"== {name}: {' '.join(command)}", flush=True)
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.log.open("wb"), stderr=subprocess.STDOUT,
+            start_new_session=True)
+
+    def finish(self):
+        """Waits with a sign of life each minute; a hung stage is ended and failed."""
+        status = None
+        while status is None:
+            left = self.limit - (time.monotonic() - self.started)
+            try:
+                status = self.process.wait(timeout=max(0.1, min(60, left)))
+            except subprocess.TimeoutExpired:
+                if left <= 60:
+                    os.killpg(self.process.pid, signal.SIGTERM)
+                    try:
+                        self.process.wait(timeout=30)
+                    except subprocess.TimeoutExpired:
+                        os.killpg(self.process.pid, signal.SIGKILL)
+                        self.process.wait()
+                    status = f"hung for {self.limit} s"
+                else:
+                    print(f"   {self.name}: {time.monotonic() - self.started:.0f} s …", flush=True)
+        text = self.log.read_text(errors="replace")
+        tally = Tally()
+        if self.kind == "cargo":
+            read_cargo(text, tally)
+        elif self.kind == "lines":
+            read_lines(text, tally)
+        elif self.kind == "pytest":
+            read_pytest(self.report, tally)
+        elif status == 0:
+            tally.add(passed=1)
+        if status != 0 and tally.failed == 0:
+            tally.add(failed=1)
+        if status == 0 and tally.passed == 0:
+            tally.add(failed=1)
+            tally.notes.append("it ran no test")
+        print(f"== {self.name}: {tally} in {time.monotonic() - self.started:.0f} s (exit {status})", flush=True)
+        for note in tally.notes:
+            print(f"   {note}")
+        if tally.failed:
+            print("\n".join("   | " + line for line in text.splitlines()[-120:]), flush=True)
+        return tally
+
+
+def main(arguments):
+    names = QUICK if arguments == ["quick"] else arguments or list(STAGES)
+    unknown = [name for name in names if name not in STAGES]
+    if unknown:
+        sys.exit(f"no stage {', '.join(unknown)}; there are: quick {' '.join(STAGES)}")
+    shutil.rmtree(LOGS, ignore_errors=True)
+    LOGS.mkdir(parents=True)
+    total = Tally()
+    # The image waits on the archive more than on a core: it builds beside the first stages.
+    ahead = {"image": Stage("image")} if "image" in names else {}
+    for name in names:
+        tally = (ahead.get(name) or Stage(name)).finish()
+        total.add(tally.passed, tally.failed, tally.skipped)
+    print(total, flush=True)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
