@@ -73,19 +73,20 @@ pub fn load(text: &str, folders: &Folders) -> Result<Config, Vec<Problem>> {
     read(text, &resolver)
 }
 
-/// Checks a file without applying it, for `oobd check` and `oobctl config check`. Gives what a person should know besides.
+/// Checks a file without applying it, for `oobd check FILE` and `oobctl config check FILE`. Gives what a person
+/// should know besides. Away from the board (no state folder) `@secret:` references are taken on trust.
 ///
 /// # Errors
 /// Every problem of the file; see [`render`].
 pub fn check_file(path: &Path, state_dir: &Path) -> Result<Vec<String>, Vec<Problem>> {
-    let text = store::read_text(path)?;
     let mut folders = Folders::of(path, state_dir);
     let mut notes = Vec::new();
+    let text = store::read_text(path)?;
     if !state_dir.is_dir() {
         folders.secrets = None;
-        if text.contains("\"@secret:") {
+        if text.contains("@secret:") {
             notes.push(format!(
-                "secrets were not checked: they are on the board, and there is no {} here",
+                "secrets were not looked up: they are on the board, and there is no {} here",
                 state_dir.display()
             ));
         }

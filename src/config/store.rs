@@ -1,11 +1,12 @@
 //! Which configuration is in force: the file of the boot partition when it is good, else the last good one.
 //! A power cut at any byte leaves the old or the new copy. Never changes the person's file.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::access::write_atomically;
 
 use super::secret::{Folders, Resolver, Secret};
 use super::{Config, Problem, load, read, render};
@@ -167,34 +168,16 @@ fn inline(text: &str, resolved: &[(Range<usize>, Secret)]) -> String {
     whole + text.get(from..).unwrap_or_default()
 }
 
-/// Replaces a file so that a power cut leaves the old or the new one: temporary file, fsync, rename, fsync of the
-/// folder. Does not touch the flash when nothing changes.
+/// Replaces a file so that a power cut leaves the old or the new one; spares the flash when nothing changes.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     if fs::read(path).is_ok_and(|old| old == content) {
         return Ok(());
     }
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let temporary: PathBuf = folder.join(name);
-    let written = (|| {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            // Secrets stand in it.
-            .mode(0o600)
-            .open(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(folder)?.sync_all()
-    })();
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
     }
-    written
+    // Secrets stand in it.
+    write_atomically(path, content, 0o600)
 }
 
 fn note(path: &Path, outcome: io::Result<()>) {
@@ -206,5 +189,138 @@ fn note(path: &Path, outcome: io::Result<()>) {
         Err(error) => {
             tracing::error!(path = %path.display(), error = &error as &dyn std::error::Error, "cannot write");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Card {
+        root: tempfile::TempDir,
+    }
+
+    impl Card {
+        fn new() -> Self {
+            let root = tempfile::tempdir().unwrap();
+            fs::create_dir(root.path().join("boot")).unwrap();
+            fs::create_dir_all(root.path().join("data/secrets")).unwrap();
+            Self { root }
+        }
+
+        fn path(&self, name: &str) -> std::path::PathBuf {
+            self.root.path().join(name)
+        }
+
+        fn import(&self, text: Option<&[u8]>) -> Imported {
+            if let Some(text) = text {
+                fs::write(self.path("boot/oobd.toml"), text).unwrap();
+            }
+            import(&self.path("boot/oobd.toml"), &self.path("data"))
+        }
+
+        fn errors(&self) -> Option<String> {
+            fs::read_to_string(self.path("boot/oobd-errors.txt")).ok()
+        }
+    }
+
+    const GOOD: &[u8] = b"schema = 1\n[device]\nname = \"rack7\"\n";
+
+    #[test]
+    fn a_bad_file_never_replaces_a_good_one_and_says_why_beside_itself() {
+        let card = Card::new();
+        let good = card.import(Some(GOOD));
+        assert_eq!(
+            (good.source, good.config.device.name.as_str()),
+            (Source::File, "rack7")
+        );
+        assert_eq!(card.errors(), None);
+
+        let bad = card.import(Some(b"schema = 1\nnonsense = 1\n"));
+        assert_eq!((bad.source, bad.config), (Source::LastGood, good.config));
+        assert_eq!(bad.problems.len(), 1);
+        let told = card.errors().unwrap();
+        assert!(
+            told.contains("nonsense: unknown key") && told.contains("oobd.toml:2:1"),
+            "{told}"
+        );
+        assert_eq!(
+            fs::read(card.path("boot/oobd.toml")).unwrap(),
+            b"schema = 1\nnonsense = 1\n"
+        );
+
+        let again = card.import(Some(b"schema = 1\n"));
+        assert_eq!(again.source, Source::File);
+        assert_eq!(card.errors(), None, "a stale reason is removed");
+    }
+
+    #[test]
+    fn without_any_good_file_the_board_runs_the_built_in_one() {
+        let card = Card::new();
+        let imported = card.import(None);
+        assert_eq!(
+            (imported.source, imported.config),
+            (Source::BuiltIn, Config::built_in())
+        );
+        assert!(
+            imported.problems[0]
+                .to_string()
+                .contains("there is no file")
+        );
+        assert!(card.errors().unwrap().contains("built-in settings"));
+    }
+
+    #[test]
+    fn the_last_good_one_holds_its_secrets_though_the_card_lost_them() {
+        let card = Card::new();
+        fs::write(card.path("data/secrets/hotspot"), "quote \" and \\ slash\n").unwrap();
+        fs::write(card.path("boot/wifi.txt"), "from the card\r\n").unwrap();
+        let good = card.import(Some(
+            b"schema = 1\n[uplink.a.wifi]\npassphrase = '@secret:hotspot'\n[uplink.b]\nwifi = { interface = \"wlan1\", passphrase = \"@file:wifi.txt\" } # kept\n",
+        ));
+        assert_eq!(good.source, Source::File, "{:?}", good.problems);
+        fs::remove_file(card.path("data/secrets/hotspot")).unwrap();
+        fs::remove_file(card.path("boot/wifi.txt")).unwrap();
+        let bad = card.import(None);
+        assert_eq!((bad.source, bad.config), (Source::LastGood, good.config));
+        assert_eq!(bad.problems.len(), 2);
+    }
+
+    #[test]
+    fn a_torn_copy_counts_as_none() {
+        let card = Card::new();
+        fs::create_dir(card.path("data/config")).unwrap();
+        fs::write(card.path("data/config/last-good.toml"), b"schema = 1\n[dev").unwrap();
+        assert_eq!(card.import(Some(b"\xff\xfes\0")).source, Source::BuiltIn);
+    }
+
+    #[test]
+    fn files_of_windows_are_read_or_explained() {
+        let card = Card::new();
+        let text = [
+            b"\xef\xbb\xbf".as_slice(),
+            b"schema = 1\r\n[device]\r\nname = \"rack7\"\r\n",
+        ]
+        .concat();
+        assert_eq!(card.import(Some(&text)).source, Source::File);
+        let utf16: Vec<u8> = "\u{feff}schema = 1"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert!(
+            card.import(Some(&utf16)).problems[0]
+                .message
+                .contains("UTF-16")
+        );
+        assert!(
+            card.import(Some(b"schema = 1\nx = \"\xe9\"")).problems[0]
+                .message
+                .contains("line 2")
+        );
+        assert!(
+            card.import(Some(&vec![b'#'; 2 << 20])).problems[0]
+                .message
+                .contains("longer")
+        );
     }
 }

@@ -2,17 +2,12 @@
 
 use std::fmt;
 
-use argon2::password_hash::phc::PasswordHash;
-use russh::keys::{Algorithm, PublicKey};
 use serde::{Deserialize, Serialize};
+
+use crate::access;
 
 use super::reader::{Field, Table};
 use super::secret::{Found, Resolver, Secret};
-
-/// A hash that needs more memory than this could not be checked on a board of 512 MiB.
-const MOST_HASH_KIB: u32 = 256 * 1024;
-/// Shorter RSA keys are refused, as OpenSSH does since 9.x by `RequiredRSASize` in hardened set-ups.
-const LEAST_RSA_BITS: u32 = 2048;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -120,35 +115,10 @@ impl User {
     }
 }
 
+/// What the doors take is what the file may hold: [`access::parse_key`] decides for both.
 fn read_key(text: &str) -> Result<String, String> {
-    let line = text.trim();
-    if line.contains("PRIVATE KEY") {
-        return Err(
-            "this is a private key; the public one belongs here (the file that ends in .pub)"
-                .to_owned(),
-        );
-    }
-    let key = PublicKey::from_openssh(line).map_err(|_| {
-        "no OpenSSH public key; one line as in a .pub file belongs here, without options: \"ssh-ed25519 AAAA… name\"".to_owned()
-    })?;
-    match key.algorithm() {
-        Algorithm::Ed25519 | Algorithm::Ecdsa { .. } => {}
-        Algorithm::Rsa { .. } => {
-            let bits = key.key_data().rsa().map_or(0, |rsa| rsa.key_size());
-            if bits < LEAST_RSA_BITS {
-                return Err(format!(
-                    "an RSA key of {bits} bits is too short; at least {LEAST_RSA_BITS}, better a new ed25519 key"
-                ));
-            }
-        }
-        other => {
-            return Err(format!(
-                "a key of type `{}` cannot sign in here; ed25519, ecdsa and rsa keys can",
-                other.as_str()
-            ));
-        }
-    }
-    Ok(line.to_owned())
+    access::parse_key(text).map_err(|fault| fault.to_string())?;
+    Ok(text.trim().to_owned())
 }
 
 fn read_password(field: &Field<'_>, resolver: &Resolver<'_>) -> Option<Secret> {
@@ -171,25 +141,7 @@ fn check_hash(text: &str) -> Result<(), String> {
     if !text.starts_with('$') {
         return Err("a password never stands here in clear, only its argon2id hash".to_owned());
     }
-    let hash = PasswordHash::new(text).map_err(|_| "not a whole password hash".to_owned())?;
-    if hash.algorithm.as_str() != "argon2id" {
-        return Err(format!(
-            "a hash of type `{}`; only argon2id can be used",
-            hash.algorithm
-        ));
-    }
-    if hash.salt.is_none() || hash.hash.is_none() {
-        return Err("not a whole password hash".to_owned());
-    }
-    let params =
-        argon2::Params::try_from(&hash).map_err(|_| "not a whole argon2id hash".to_owned())?;
-    if params.m_cost() > MOST_HASH_KIB || params.t_cost() > 64 || params.p_cost() > 16 {
-        return Err(format!(
-            "this hash costs more than the board can pay (at most {} MiB, 64 rounds, 16 lanes)",
-            MOST_HASH_KIB / 1024
-        ));
-    }
-    Ok(())
+    access::credential::check(text).map_err(|fault| fault.to_string())
 }
 
 fn read_glob(text: &str) -> Result<String, String> {
