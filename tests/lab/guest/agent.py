@@ -99,13 +99,11 @@ class Stream(threading.Thread):
     @staticmethod
     def command(req):
         argv = req["argv"] if "argv" in req else ["sh", "-c", req["sh"]]
-        enter = ["nsenter"]
-        if req.get("ns"):
-            enter.append(f"--net=/run/netns/{req['ns']}")
+        enter = ["nsenter", f"--net=/run/netns/{req['ns']}", "--"] if req.get("ns") else []
         if req.get("root", "lab") == "board":
-            enter += ["--root=/proc/1/root", "--wd=/proc/1/root"]
+            enter += ["chroot", "/proc/1/root"]
         env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8", **req.get("env", {})}
-        return (enter + ["--"] + argv if len(enter) > 1 else argv), env
+        return enter + argv, env
 
     def op_run(self, req):
         argv, env = self.command(req)
