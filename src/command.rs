@@ -117,13 +117,15 @@ pub struct Attach {
     pub user: String,
     /// Where the user comes from, e.g. `ssh 172.20.10.1:50122`.
     pub from: String,
-    /// Wants to type. Granted when nobody else types; otherwise the session watches.
+    /// Wants to type. Granted when nobody else types; otherwise the session watches, and may take over later.
+    /// A session that attached without it can never become the writer.
     pub write: bool,
     /// Bytes of the ring to replay first.
     pub history: u32,
 }
 
-/// A session on a console. Dropping it detaches.
+/// A session on a console. Dropping it detaches, and drops what was typed and is not sent yet.
+/// Dropping `input` alone ends typing: what was typed is still sent, and output goes on.
 #[derive(Debug)]
 pub struct Attachment {
     pub session: u64,
@@ -140,7 +142,8 @@ pub enum Output {
     Gap {
         bytes: u64,
     },
-    /// A line about the session or the port, not from the device.
+    /// A line about the session or the port, not from the device, as in `[-- port gone --]`: show it as it is,
+    /// on a line of its own.
     Notice(String),
     /// The last output: why the session ended.
     Ended(String),

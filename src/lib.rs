@@ -9,6 +9,7 @@ pub mod bus;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod console;
 pub mod escape;
 pub mod event;
 pub mod fact;

@@ -1,0 +1,238 @@
+//! Who is on a console: ids, one writer, any number of watchers. Moves no bytes; the session tasks do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::session::{self, Note, Report, Typed, Wire};
+use super::stream::Stream;
+use crate::clock::Timestamp;
+use crate::command::{Attach, Attachment};
+use crate::fact;
+
+#[derive(Debug)]
+struct Seat {
+    user: String,
+    from: String,
+    since: Timestamp,
+    /// May ever become the writer.
+    may_write: bool,
+    writer: watch::Sender<bool>,
+    notes: mpsc::Sender<Note>,
+    end: Option<oneshot::Sender<String>>,
+}
+
+/// A session that is no more.
+#[derive(Debug)]
+pub struct Left {
+    pub session: u64,
+    pub user: String,
+}
+
+/// Why a session cannot become the writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It is the writer.
+    Already,
+    MayNot,
+    Unknown,
+}
+
+/// The sessions of one console.
+#[derive(Debug)]
+pub struct Desk {
+    stream: Arc<Stream>,
+    typed: mpsc::Sender<Typed>,
+    reports: mpsc::Sender<Report>,
+    seats: BTreeMap<u64, Seat>,
+    next: u64,
+    writer: Option<u64>,
+}
+
+impl Desk {
+    #[must_use]
+    pub fn new(
+        stream: Arc<Stream>,
+        typed: mpsc::Sender<Typed>,
+        reports: mpsc::Sender<Report>,
+    ) -> Self {
+        Self {
+            stream,
+            typed,
+            reports,
+            seats: BTreeMap::new(),
+            next: 1,
+            writer: None,
+        }
+    }
+
+    /// Seats a session; the caller runs its task from the [`Wire`].
+    pub fn attach(&mut self, request: Attach) -> (Attachment, Wire) {
+        let session = self.next;
+        self.next += 1;
+        let writes = request.write && self.writer.is_none();
+        let (output, outputs) = mpsc::channel(session::OUTPUTS);
+        let (inputs, input) = mpsc::channel(session::INPUTS);
+        let (notes, noted) = mpsc::channel(session::NOTES);
+        let (end, ended) = oneshot::channel();
+        let (writer, writing) = watch::channel(writes);
+        if writes {
+            self.writer = Some(session);
+        } else if request.write {
+            self.tell(
+                &notes,
+                &format!("{} has the keyboard, you are watching", self.writer_name()),
+            );
+        }
+        let live = self.stream.end();
+        let wire = Wire {
+            session,
+            stream: self.stream.clone(),
+            from: self.stream.replay_from(request.history),
+            live,
+            output,
+            input,
+            notes: noted,
+            writer: writing,
+            end: ended,
+            typed: self.typed.clone(),
+            reports: self.reports.clone(),
+        };
+        let seat = Seat {
+            user: request.user,
+            from: request.from,
+            since: Timestamp::now(),
+            may_write: request.write,
+            writer,
+            notes,
+            end: Some(end),
+        };
+        self.seats.insert(session, seat);
+        let attachment = Attachment {
+            session,
+            writer: writes,
+            output: outputs,
+            input: inputs,
+        };
+        (attachment, wire)
+    }
+
+    /// Makes a session the writer and tells the one before.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing has changed.
+    pub fn take_writer(&mut self, session: u64) -> Result<&str, Refused> {
+        let seat = self.seats.get(&session).ok_or(Refused::Unknown)?;
+        if self.writer == Some(session) {
+            return Err(Refused::Already);
+        }
+        if !seat.may_write {
+            return Err(Refused::MayNot);
+        }
+        if let Some(before) = self.writer.and_then(|before| self.seats.get(&before)) {
+            before.writer.send_replace(false);
+            let text = format!(
+                "{} ({}) took the keyboard, you are watching",
+                seat.user, seat.from
+            );
+            self.tell(&before.notes, &text);
+        }
+        seat.writer.send_replace(true);
+        self.tell(&seat.notes, "you have the keyboard");
+        self.writer = Some(session);
+        Ok(&seat.user)
+    }
+
+    /// Has a session end; its task reports when it has. False when there is no such session.
+    pub fn end(&mut self, session: u64, reason: &str) -> bool {
+        let Some(seat) = self.seats.get_mut(&session) else {
+            return false;
+        };
+        if let Some(end) = seat.end.take() {
+            // The task may have ended by itself this moment.
+            let _ = end.send(reason.to_owned());
+        }
+        true
+    }
+
+    pub fn end_all(&mut self, reason: &str) {
+        let sessions: Vec<u64> = self.seats.keys().copied().collect();
+        for session in sessions {
+            self.end(session, reason);
+        }
+    }
+
+    /// Clears the seat of a session that ended, and tells the others when the keyboard is free now.
+    pub fn remove(&mut self, session: u64) -> Option<Left> {
+        let seat = self.seats.remove(&session)?;
+        if self.writer == Some(session) {
+            self.writer = None;
+            let text = format!("{} left, the keyboard is free", seat.user);
+            for other in self.seats.values().filter(|other| other.may_write) {
+                self.tell(&other.notes, &text);
+            }
+        }
+        Some(Left {
+            session,
+            user: seat.user,
+        })
+    }
+
+    /// Shows a line to everybody, in its place in the stream.
+    pub fn tell_all(&self, text: &str) {
+        for seat in self.seats.values() {
+            self.tell(&seat.notes, text);
+        }
+    }
+
+    /// Shows a line to one session.
+    pub fn tell_one(&self, session: u64, text: &str) {
+        if let Some(seat) = self.seats.get(&session) {
+            self.tell(&seat.notes, text);
+        }
+    }
+
+    #[must_use]
+    pub fn writer(&self) -> Option<u64> {
+        self.writer
+    }
+
+    #[must_use]
+    pub fn user(&self, session: u64) -> Option<&str> {
+        self.seats.get(&session).map(|seat| seat.user.as_str())
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.seats.is_empty()
+    }
+
+    /// The sessions as the state shows them.
+    #[must_use]
+    pub fn facts(&self) -> Vec<fact::Session> {
+        let fact = |(&id, seat): (&u64, &Seat)| fact::Session {
+            id,
+            user: seat.user.clone(),
+            from: seat.from.clone(),
+            writer: self.writer == Some(id),
+            since: seat.since,
+        };
+        self.seats.iter().map(fact).collect()
+    }
+
+    fn writer_name(&self) -> &str {
+        self.writer
+            .and_then(|writer| self.user(writer))
+            .unwrap_or("nobody")
+    }
+
+    fn tell(&self, notes: &mpsc::Sender<Note>, text: &str) {
+        let note = Note {
+            at: self.stream.end(),
+            text: text.to_owned(),
+        };
+        // A session that has not read 32 notices misses this one; its door shows what it still can.
+        let _ = notes.try_send(note);
+    }
+}

@@ -1,0 +1,57 @@
+//! Serial consoles: one owner task per port, one task per session. Knows no door; doors come through `command`.
+//!
+//! The owner alone touches the port ([`port`], [`tty`]) and always drains it into a ring ([`ring`], [`stream`]).
+//! Each session reads the ring with its own cursor, so that a slow one hurts nobody ([`session`], [`desk`]).
+
+use crate::config::{Console, Flow, Line, Parity, Transport};
+use crate::supervisor::context::Context;
+
+mod breaks;
+mod desk;
+mod last_line;
+mod outbox;
+mod owner;
+mod port;
+mod queries;
+mod ring;
+mod session;
+mod stream;
+mod tty;
+
+/// Why a console ended. A port that is missing or broken is a phase of the console, never an error.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("console {name} has lost its own sessions' channel")]
+    Channel { name: String },
+}
+
+/// Owns one console until it is stopped.
+///
+/// # Errors
+/// [`Error`], only when something inside is broken; the supervisor starts it anew.
+pub async fn run(context: Context, console: Console) -> Result<(), Error> {
+    let Transport::Serial { port, line } = &console.transport;
+    let (port, line) = (port.clone(), *line);
+    owner::run(context, console, port, line).await
+}
+
+/// Line settings as oobd.toml writes them: `115200n8`, with a `2` after it for two stop bits.
+fn describe(line: Line) -> String {
+    let parity = match line.parity {
+        Parity::None => 'n',
+        Parity::Even => 'e',
+        Parity::Odd => 'o',
+    };
+    let stop = if line.stop_bits == 2 { "2" } else { "" };
+    let flow = match line.flow {
+        Flow::None => "",
+        Flow::RtsCts => " rtscts",
+        Flow::XonXoff => " xonxoff",
+    };
+    format!("{}{parity}{}{stop}{flow}", line.baud, line.data_bits)
+}
+
+/// A notice as every door shows it; a device line of this look has no such brackets around a session's own words.
+fn notice(text: &str) -> String {
+    format!("[-- {text} --]")
+}

@@ -1,0 +1,577 @@
+//! The owner of one serial port: opens it, drains it, types on it, serves asks. Never waits for a session or for flash.
+
+use std::error::Error as _;
+use std::future::{Future, pending};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::breaks::{self, Asked, Over};
+use super::desk::{Desk, Refused};
+use super::last_line::LastLine;
+use super::outbox::{Outbox, Then};
+use super::port::{Moved, Port};
+use super::ring::{Ring, length};
+use super::session::{self, Report, Typed};
+use super::stream::Stream;
+use super::{Error, tty};
+use crate::clock::{Instant, Timestamp};
+use crate::command::{Actor, Ask, Attach, Command, Refusal, Reply};
+use crate::config::{Console, Line};
+use crate::event::Kind;
+use crate::fact::{self, Fact, PortPhase};
+use crate::supervisor::context::Context;
+
+/// Bytes read at once; what the kernel's line discipline holds.
+const READ_MAX: usize = 4096;
+/// A read this long comes from a fast line: read on without a pause.
+const BULK: usize = 1024;
+/// Pause after a short read that nobody typed for, so that a running line costs 300 turns a second and not 3000.
+/// The first byte after silence and the echo of what is typed go at once.
+const GATHER: Duration = Duration::from_millis(3);
+/// How often a missing port is looked for.
+const RETRY_GONE: Duration = Duration::from_millis(500);
+/// How often a port that cannot be used is tried again.
+const RETRY_FAILED: Duration = Duration::from_secs(2);
+/// A port that lives shorter than this has a bad cable: it is tried less and less often, down to [`SLOWEST`].
+const STEADY: Duration = Duration::from_secs(5);
+const SLOWEST: Duration = Duration::from_secs(4);
+/// Counters and the last line reach the state at most this often.
+const FACT_EVERY: Duration = Duration::from_millis(500);
+/// Sessions on one console; each costs at most 100 KiB when it stalls.
+const SESSIONS_MAX: usize = 64;
+/// A person who types at a missing port is told so at most this often.
+const REMIND: Duration = Duration::from_secs(2);
+/// How long sessions may take to end when the console stops.
+const PARTING: Duration = Duration::from_secs(1);
+
+type Opening = Pin<Box<dyn Future<Output = Result<Port, tty::Error>> + Send>>;
+
+/// Where the port stands.
+enum Link {
+    Open(Port),
+    Opening(Opening),
+    Waiting(Instant),
+}
+
+/// What the port did.
+enum Step {
+    Moved(Moved),
+    Opened(Result<Port, tty::Error>),
+    Due,
+}
+
+/// Owns the port until the context is stopped.
+pub async fn run(
+    mut context: Context,
+    console: Console,
+    path: PathBuf,
+    line: Line,
+) -> Result<(), Error> {
+    let (typed, mut typing) = mpsc::channel(2);
+    let (reports, mut reported) = mpsc::channel(64);
+    let (broken, mut over) = mpsc::channel(1);
+    let stream = Arc::new(Stream::new(Ring::new(console.ring, 0)));
+    let mut pulse = context.pulse.clone();
+    let mut owner = Owner {
+        outbox: Outbox::spawn(&context),
+        desk: Desk::new(stream.clone(), typed, reports),
+        link: Link::Waiting(Instant::now()),
+        breaking: None,
+        broken,
+        output: Bytes::new(),
+        gather_until: None,
+        reminded: None,
+        phase: PortPhase::Gone,
+        why: "not opened yet".into(),
+        since: Timestamp::now(),
+        reported: None,
+        opened_at: None,
+        retry: RETRY_GONE,
+        rx_bytes: 0,
+        tx_bytes: 0,
+        last_line: LastLine::default(),
+        fact_due: Some(Instant::now()),
+        stream,
+        name: console.name,
+        path,
+        line,
+        context: &mut context,
+    };
+    let mut buffer = vec![0; READ_MAX];
+    loop {
+        let ready = owner.breaking.is_none() && owner.output.is_empty();
+        let gathering = owner.gather_until;
+        let writable = if owner.breaking.is_some() {
+            Bytes::new()
+        } else {
+            owner.output.clone()
+        };
+        tokio::select! {
+            // cancel-safe per docs on CancellationToken::cancelled()
+            () = owner.context.stop.cancelled() => break,
+            // cancel-safe per docs on Pulse::beat()
+            () = pulse.beat() => {}
+            // cancel-safe: see `Link::step`
+            step = owner.link.step(&mut buffer, &writable, gathering.is_none()) => {
+                match step {
+                    Step::Moved(Moved::Read(count)) => owner.received(&buffer[..count]),
+                    Step::Moved(Moved::Wrote(count)) => owner.sent(count),
+                    Step::Moved(Moved::Lost(reason)) => owner.lost(&reason),
+                    Step::Opened(Ok(port)) => owner.opened(port),
+                    Step::Opened(Err(error)) => owner.unusable(&error),
+                    Step::Due => owner.open(),
+                }
+            }
+            // cancel-safe: a timer has nothing to lose
+            () = at(gathering) => owner.gather_until = None,
+            // cancel-safe per docs on Receiver::recv(); the desk holds a sender, so it never closes
+            Some(piece) = typing.recv(), if ready => owner.typed(piece),
+            // cancel-safe per docs on Receiver::recv(); likewise
+            Some(report) = reported.recv() => owner.report(report, &mut typing),
+            // cancel-safe per docs on Receiver::recv(); the owner holds a sender
+            Some(done) = over.recv() => owner.break_over(done),
+            // cancel-safe per docs on Receiver::recv()
+            ask = owner.context.asks.recv() => match ask {
+                Some(ask) => owner.ask(ask, &mut typing),
+                None => return Err(Error::Channel { name: owner.name }),
+            },
+            // cancel-safe: a timer has nothing to lose
+            () = at(owner.fact_due) => owner.tell_state(),
+        }
+    }
+    owner.stop(&mut reported).await;
+    Ok(())
+}
+
+/// Waits until then; for ever when there is no then.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => pending().await,
+    }
+}
+
+impl Link {
+    /// The next thing the port does. Cancel-safe: a turn is, the opening is kept, and a timer loses nothing.
+    async fn step(&mut self, input: &mut [u8], output: &[u8], read: bool) -> Step {
+        match self {
+            Self::Open(port) => Step::Moved(port.turn(input, output, read).await),
+            Self::Opening(opening) => Step::Opened(opening.await),
+            Self::Waiting(until) => {
+                sleep_until(*until).await;
+                Step::Due
+            }
+        }
+    }
+}
+
+struct Owner<'a> {
+    context: &'a mut Context,
+    outbox: Outbox,
+    desk: Desk,
+    stream: Arc<Stream>,
+    name: String,
+    path: PathBuf,
+    line: Line,
+    link: Link,
+    /// Ends the break that is being held.
+    breaking: Option<CancellationToken>,
+    broken: mpsc::Sender<Over>,
+    /// Typed bytes that the port has not taken yet.
+    output: Bytes,
+    gather_until: Option<Instant>,
+    reminded: Option<Instant>,
+    phase: PortPhase,
+    why: String,
+    since: Timestamp,
+    /// The phase that the journal and the sessions know of; `None` before the first.
+    reported: Option<PortPhase>,
+    opened_at: Option<Instant>,
+    retry: Duration,
+    rx_bytes: u64,
+    tx_bytes: u64,
+    last_line: LastLine,
+    fact_due: Option<Instant>,
+}
+
+impl Owner<'_> {
+    fn open(&mut self) {
+        // Device files live in memory: looking for one never blocks, opening it may.
+        if let Err(error) = std::fs::metadata(&self.path)
+            && error.kind() == std::io::ErrorKind::NotFound
+        {
+            let port = self.path.display().to_string();
+            return self.unusable(&tty::Error::Gone { port });
+        }
+        self.link = Link::Opening(Box::pin(Port::open(self.path.clone(), self.line)));
+    }
+
+    fn opened(&mut self, port: Port) {
+        self.why = match port.baud_in_effect {
+            Some(baud) => format!("open, the driver rounds to {baud} baud"),
+            None => "open".into(),
+        };
+        self.link = Link::Open(port);
+        self.opened_at = Some(Instant::now());
+        self.reminded = None;
+        self.phase = PortPhase::Open;
+        self.since = Timestamp::now();
+        let event = Kind::ConsoleOpened {
+            console: self.name.clone(),
+            port: self.path.display().to_string(),
+        };
+        self.outbox.publish(event, Then::Nothing);
+        if self.reported.is_some() {
+            self.desk.tell_all("port back");
+        }
+        self.reported = Some(PortPhase::Open);
+        self.changed();
+    }
+
+    fn unusable(&mut self, error: &tty::Error) {
+        let phase = match error {
+            tty::Error::Gone { .. } => PortPhase::Gone,
+            _ => PortPhase::Failed,
+        };
+        let wait = match phase {
+            PortPhase::Failed => RETRY_FAILED,
+            PortPhase::Open | PortPhase::Gone => self.retry,
+        };
+        self.link = Link::Waiting(Instant::now() + wait);
+        let mut why = error.to_string();
+        if let Some(source) = error.source() {
+            why = format!("{why}: {source}");
+        }
+        self.away(phase, &why);
+    }
+
+    fn lost(&mut self, reason: &str) {
+        // Dropping the port closes it now: while we held it the kernel would give the device another number.
+        let steady = self.opened_at.is_some_and(|at| at.elapsed() >= STEADY);
+        self.retry = if steady {
+            RETRY_GONE
+        } else {
+            (self.retry * 2).min(SLOWEST)
+        };
+        self.link = Link::Waiting(Instant::now() + self.retry);
+        self.output = Bytes::new();
+        self.gather_until = None;
+        if let Some(cut) = &self.breaking {
+            cut.cancel();
+        }
+        let why = format!("{}: {reason}", self.path.display());
+        self.away(PortPhase::Gone, &why);
+    }
+
+    /// Tells everybody once per phase that the port cannot be used.
+    fn away(&mut self, phase: PortPhase, why: &str) {
+        if self.reported == Some(phase) && self.why == why {
+            return;
+        }
+        if self.phase != phase || self.reported.is_none() {
+            self.since = Timestamp::now();
+        }
+        let was = self.reported;
+        self.phase = phase;
+        self.why = why.to_owned();
+        self.reported = Some(phase);
+        self.changed();
+        if was == Some(phase) {
+            return;
+        }
+        tracing::warn!(console = self.name, why, "port cannot be used");
+        let event = Kind::ConsoleLost {
+            console: self.name.clone(),
+            reason: self.why.clone(),
+        };
+        self.outbox.publish(event, Then::Nothing);
+        self.desk.tell_all(&self.away_notice());
+    }
+
+    fn away_notice(&self) -> String {
+        match self.phase {
+            PortPhase::Open | PortPhase::Gone => "port gone".into(),
+            PortPhase::Failed => format!("port failed: {}", self.why),
+        }
+    }
+
+    fn received(&mut self, data: &[u8]) {
+        self.stream.push(data);
+        self.last_line.push(data);
+        self.rx_bytes += length(data.len());
+        self.gather_until = (data.len() < BULK).then(|| Instant::now() + GATHER);
+        self.counted();
+    }
+
+    fn sent(&mut self, count: usize) {
+        let _ = self.output.split_to(count.min(self.output.len()));
+        self.tx_bytes += length(count);
+        self.counted();
+    }
+
+    fn typed(&mut self, piece: Typed) {
+        if self.desk.writer() != Some(piece.session) {
+            return;
+        }
+        if let Link::Open(_) = self.link {
+            self.output = piece.bytes;
+            // The echo of this is read at once.
+            self.gather_until = None;
+            return;
+        }
+        let now = Instant::now();
+        if self
+            .reminded
+            .is_none_or(|at| now.saturating_duration_since(at) >= REMIND)
+        {
+            self.reminded = Some(now);
+            let text = format!("{}: not sent", self.away_notice());
+            self.desk.tell_one(piece.session, &text);
+        }
+    }
+
+    fn report(&mut self, report: Report, typing: &mut mpsc::Receiver<Typed>) {
+        match report {
+            Report::Break { session, millis } => {
+                if self.desk.writer() != Some(session) {
+                    return self
+                        .desk
+                        .tell_one(session, "you are watching: no break sent");
+                }
+                let user = self.desk.user(session).unwrap_or_default().to_owned();
+                let asked = Asked { user, reply: None };
+                if let Err((refusal, _)) = self.start_break(millis, asked, typing) {
+                    self.desk.tell_one(session, &refusal.to_string());
+                }
+            }
+            Report::TakeWriter { session } => self.take_writer(session, typing),
+            Report::Ended { session, reason } => self.ended(session, reason),
+        }
+    }
+
+    fn take_writer(&mut self, session: u64, typing: &mut mpsc::Receiver<Typed>) {
+        match self.desk.take_writer(session) {
+            Ok(user) => {
+                let event = Kind::WriterChanged {
+                    console: self.name.clone(),
+                    session,
+                    user: user.to_owned(),
+                };
+                // What the one before had queued must not run into what the new one types.
+                self.discard(typing);
+                self.outbox.publish(event, Then::Nothing);
+                self.changed();
+            }
+            Err(Refused::Already) => self.desk.tell_one(session, "you have the keyboard"),
+            Err(Refused::MayNot) => self.desk.tell_one(session, "this session may only watch"),
+            Err(Refused::Unknown) => {}
+        }
+    }
+
+    fn ended(&mut self, session: u64, reason: String) {
+        let Some(left) = self.desk.remove(session) else {
+            return;
+        };
+        let event = Kind::SessionClosed {
+            console: self.name.clone(),
+            session: left.session,
+            user: left.user,
+            reason,
+        };
+        self.outbox.publish(event, Then::Nothing);
+        self.changed();
+    }
+
+    fn ask(&mut self, ask: Ask, typing: &mut mpsc::Receiver<Typed>) {
+        match ask {
+            Ask::Attach { request, reply } => {
+                if self.desk.facts().len() >= SESSIONS_MAX {
+                    let refusal = Refusal::Busy {
+                        what: format!("console {}", self.name),
+                        why: format!("it has {SESSIONS_MAX} sessions"),
+                    };
+                    // The asker may have left.
+                    return drop(reply.send(Err(refusal)));
+                }
+                self.attach(request, reply);
+            }
+            Ask::Command {
+                actor,
+                command,
+                reply,
+            } => match command {
+                Command::KickSession { session, .. } => {
+                    let known = self.desk.end(session, &format!("disconnected by {actor}"));
+                    let answer = known
+                        .then_some(Reply::Done)
+                        .ok_or_else(|| Refusal::Unknown {
+                            what: format!("session {session} on console {}", self.name),
+                        });
+                    drop(reply.send(answer));
+                }
+                Command::SendBreak { millis, .. } => {
+                    let user = match actor {
+                        Actor::User { name, .. } | Actor::Owner(name) => name,
+                    };
+                    let asked = Asked {
+                        user,
+                        reply: Some(reply),
+                    };
+                    if let Err((refusal, asked)) = self.start_break(millis, asked, typing)
+                        && let Some(reply) = asked.reply
+                    {
+                        drop(reply.send(Err(refusal)));
+                    }
+                }
+                _ => {
+                    let text = format!("a console cannot do this: {command:?}");
+                    drop(reply.send(Err(Refusal::Failed(text))));
+                }
+            },
+        }
+    }
+
+    fn attach(
+        &mut self,
+        request: Attach,
+        reply: tokio::sync::oneshot::Sender<Result<crate::command::Attachment, Refusal>>,
+    ) {
+        let (user, from) = (request.user.clone(), request.from.clone());
+        let (attachment, wire) = self.desk.attach(request);
+        if self.phase != PortPhase::Open {
+            self.desk.tell_one(wire.session, &self.away_notice());
+        }
+        let event = Kind::SessionOpened {
+            console: self.name.clone(),
+            session: wire.session,
+            user,
+            from,
+            writer: attachment.writer,
+        };
+        self.context.tracker.spawn(session::run(wire));
+        self.outbox
+            .publish(event, Then::Attach(reply, Box::new(attachment)));
+        self.changed();
+    }
+
+    fn start_break(
+        &mut self,
+        millis: u64,
+        asked: Asked,
+        typing: &mut mpsc::Receiver<Typed>,
+    ) -> Result<(), (Refusal, Asked)> {
+        let Link::Open(port) = &self.link else {
+            return Err((Refusal::Failed(self.away_notice()), asked));
+        };
+        if self.breaking.is_some() {
+            let refusal = Refusal::Busy {
+                what: format!("console {}", self.name),
+                why: "a break is being sent".into(),
+            };
+            return Err((refusal, asked));
+        }
+        let control = match port.control() {
+            Ok(control) => control,
+            Err(error) => return Err((Refusal::Failed(error.to_string()), asked)),
+        };
+        port.discard_output();
+        self.discard(typing);
+        let cut = CancellationToken::new();
+        self.breaking = Some(cut.clone());
+        let (length, broken) = (breaks::length(millis), self.broken.clone());
+        self.context.tracker.spawn(async move {
+            let over = breaks::hold(control, length, cut, asked).await;
+            // The owner stops: nobody is left to tell.
+            let _ = broken.send(over).await;
+        });
+        Ok(())
+    }
+
+    fn break_over(&mut self, over: Over) {
+        self.breaking = None;
+        let Asked { user, reply } = over.asked;
+        if let Some(fault) = over.fault {
+            tracing::warn!(console = self.name, fault, "no break");
+            let text = format!("the driver refused to send a break: {fault}");
+            self.desk.tell_all(&text);
+            if let Some(reply) = reply {
+                drop(reply.send(Err(Refusal::Failed(text))));
+            }
+            return;
+        }
+        let millis = u64::try_from(over.length.as_millis()).unwrap_or(u64::MAX);
+        self.desk
+            .tell_all(&format!("{user} sent a break of {millis} ms"));
+        let event = Kind::BreakSent {
+            console: self.name.clone(),
+            user,
+            millis,
+        };
+        self.outbox
+            .publish(event, reply.map_or(Then::Nothing, Then::Reply));
+    }
+
+    /// Forgets what was typed and has not reached the port.
+    fn discard(&mut self, typing: &mut mpsc::Receiver<Typed>) {
+        self.output = Bytes::new();
+        while typing.try_recv().is_ok() {}
+    }
+
+    /// Something that people wait for has changed: tell the state at once.
+    fn changed(&mut self) {
+        self.fact_due = Some(Instant::now());
+    }
+
+    /// A counter has moved: tell the state before long.
+    fn counted(&mut self) {
+        if self.fact_due.is_none() {
+            self.fact_due = Some(Instant::now() + FACT_EVERY);
+        }
+    }
+
+    fn tell_state(&mut self) {
+        self.fact_due = None;
+        self.context.observe(Fact::Console(fact::Console {
+            name: self.name.clone(),
+            port: self.path.display().to_string(),
+            line: super::describe(self.line),
+            phase: self.phase,
+            since: self.since,
+            why: self.why.clone(),
+            sessions: self.desk.facts(),
+            rx_bytes: self.rx_bytes,
+            tx_bytes: self.tx_bytes,
+            last_line: self.last_line.text(),
+        }));
+    }
+
+    /// Ends every session, closes the port and leaves the state.
+    async fn stop(mut self, reported: &mut mpsc::Receiver<Report>) {
+        if let Some(cut) = &self.breaking {
+            cut.cancel();
+        }
+        self.desk.end_all("oobd stops serving this console");
+        let parting = async {
+            while !self.desk.is_empty() {
+                match reported.recv().await {
+                    Some(Report::Ended { session, reason }) => self.ended(session, reason),
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+        };
+        if timeout(PARTING, parting).await.is_err() {
+            tracing::warn!("sessions took too long to end");
+        }
+        self.context.observe(Fact::ConsoleGone {
+            name: std::mem::take(&mut self.name),
+        });
+    }
+}

@@ -1,0 +1,255 @@
+//! One session's task: carries the stream to its door and what is typed to the owner. Waits for nobody but its door.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+use super::queries::Queries;
+use super::stream::Stream;
+use crate::clock::Instant;
+use crate::command::{Input, Output};
+
+/// Outputs that may wait at a door.
+pub const OUTPUTS: usize = 4;
+/// Inputs that may wait at a session.
+pub const INPUTS: usize = 8;
+/// Notices that may wait for a session that does not read.
+pub const NOTES: usize = 32;
+/// Largest piece of the stream in one output; with [`OUTPUTS`] it bounds what a stalled session costs.
+const OUTPUT_MAX: usize = 8 * 1024;
+/// Typed bytes that wait for the line; past that the door waits. At 9600 baud a minute of pasting.
+const TYPED_MAX: usize = 64 * 1024;
+/// Largest piece handed to the owner at once: what is queued in front of a break.
+const PIECE_MAX: usize = 512;
+/// How long the last word waits for a door that does not read.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// A watcher who types is told so at most this often.
+const REMIND: Duration = Duration::from_secs(5);
+
+/// What a session tells the owner.
+#[derive(Debug)]
+pub enum Report {
+    Break { session: u64, millis: u64 },
+    TakeWriter { session: u64 },
+    Ended { session: u64, reason: String },
+}
+
+/// Bytes for the line.
+#[derive(Debug)]
+pub struct Typed {
+    pub session: u64,
+    pub bytes: Bytes,
+}
+
+/// A line about the session or the port, shown after the byte before `at`.
+#[derive(Clone, Debug)]
+pub struct Note {
+    pub at: u64,
+    pub text: String,
+}
+
+/// What a session task needs.
+#[derive(Debug)]
+pub struct Wire {
+    pub session: u64,
+    pub stream: Arc<Stream>,
+    /// Where the replay starts, and where it ends and live begins.
+    pub from: u64,
+    pub live: u64,
+    pub output: mpsc::Sender<Output>,
+    pub input: mpsc::Receiver<Input>,
+    pub notes: mpsc::Receiver<Note>,
+    /// Is this session the writer?
+    pub writer: watch::Receiver<bool>,
+    /// Says why the owner ends the session; dropped when the owner is gone.
+    pub end: oneshot::Receiver<String>,
+    pub typed: mpsc::Sender<Typed>,
+    pub reports: mpsc::Sender<Report>,
+}
+
+/// Serves one session until its door or the owner ends it.
+pub async fn run(wire: Wire) {
+    let session = wire.session;
+    let reports = wire.reports.clone();
+    let mut pump = Pump {
+        cursor: wire.from,
+        live: wire.live,
+        head: wire.stream.watch(),
+        stream: wire.stream,
+        notes: wire.notes,
+        note: None,
+        writer: wire.writer.clone(),
+        queries: Queries::default(),
+        output: wire.output.clone(),
+    };
+    let intake = intake(
+        session,
+        wire.input,
+        wire.writer,
+        wire.typed,
+        reports.clone(),
+        wire.output.clone(),
+    );
+    let reason = tokio::select! {
+        // cancel-safe: the session ends with whichever comes first, nothing is resumed
+        biased;
+        reason = wire.end => Some(reason.unwrap_or_else(|_| "the console service restarts".into())),
+        () = pump.run() => None,
+        () = intake => None,
+    };
+    if let Some(reason) = &reason {
+        let last = pump.output.send(Output::Ended(reason.clone()));
+        // A door that does not read loses the last word; the closed channel tells it the same.
+        let _ = timeout(FAREWELL, last).await;
+    }
+    let reason = reason.unwrap_or_else(|| "detached".into());
+    // The owner is gone: then nobody keeps a list.
+    let _ = reports.send(Report::Ended { session, reason }).await;
+}
+
+struct Pump {
+    cursor: u64,
+    live: u64,
+    head: watch::Receiver<u64>,
+    stream: Arc<Stream>,
+    notes: mpsc::Receiver<Note>,
+    note: Option<Note>,
+    writer: watch::Receiver<bool>,
+    queries: Queries,
+    output: mpsc::Sender<Output>,
+}
+
+impl Pump {
+    /// Returns when the door has dropped its end.
+    async fn run(&mut self) {
+        loop {
+            if self.note.is_none() {
+                self.note = self.notes.try_recv().ok();
+            }
+            if self.note.is_none() && self.cursor == *self.head.borrow_and_update() {
+                tokio::select! {
+                    // cancel-safe per docs on Receiver::recv(); pending when the owner is gone, `end` tells that
+                    note = recv(&mut self.notes) => self.note = Some(note),
+                    // cancel-safe per docs on watch::Receiver::changed(); the stream lives as long as we hold it
+                    _ = self.head.changed() => {}
+                    // cancel-safe: it only waits
+                    () = self.output.closed() => return,
+                }
+                continue;
+            }
+            // Room first, bytes after: what a slow door has not asked for stays in the ring.
+            let output = self.output.clone();
+            let Ok(permit) = output.reserve().await else {
+                return;
+            };
+            if let Some(item) = self.next() {
+                permit.send(item);
+            }
+        }
+    }
+
+    /// The next thing to show, if any; advances.
+    fn next(&mut self) -> Option<Output> {
+        if let Some(note) = self.note.take_if(|note| note.at <= self.cursor) {
+            return Some(Output::Notice(super::notice(&note.text)));
+        }
+        // Up to the next note, and not across the border between replay and live.
+        let border = self.note.as_ref().map_or(u64::MAX, |note| note.at);
+        let replay = self.cursor < self.live;
+        let border = if replay {
+            border.min(self.live)
+        } else {
+            border
+        };
+        let max = usize::try_from(border - self.cursor).unwrap_or(usize::MAX);
+        let read = self.stream.read(self.cursor, max.min(OUTPUT_MAX));
+        if read.gap > 0 {
+            self.cursor = read.at;
+            self.queries.flush();
+            return Some(Output::Gap { bytes: read.gap });
+        }
+        self.cursor = read.next();
+        let bytes = if replay || !*self.writer.borrow() {
+            Bytes::from(self.queries.strip(&read.bytes))
+        } else {
+            let cut = self.queries.flush();
+            if cut.is_empty() {
+                read.bytes
+            } else {
+                Bytes::from([&cut[..], &read.bytes[..]].concat())
+            }
+        };
+        (!bytes.is_empty()).then_some(Output::Bytes(bytes))
+    }
+}
+
+async fn recv<T>(receiver: &mut mpsc::Receiver<T>) -> T {
+    match receiver.recv().await {
+        Some(item) => item,
+        None => pending().await,
+    }
+}
+
+/// Takes what the door gives. Bytes queue up to [`TYPED_MAX`]; a break and a take-over pass them.
+///
+/// Returns when the owner is gone. A door that only drops its input has ended typing: what it typed is still sent.
+async fn intake(
+    session: u64,
+    mut input: mpsc::Receiver<Input>,
+    mut writer: watch::Receiver<bool>,
+    typed: mpsc::Sender<Typed>,
+    reports: mpsc::Sender<Report>,
+    output: mpsc::Sender<Output>,
+) {
+    let mut queue: VecDeque<Bytes> = VecDeque::new();
+    let mut queued = 0;
+    let mut ended = false;
+    let mut reminded: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            // cancel-safe per docs on Receiver::recv()
+            got = input.recv(), if !ended && queued < TYPED_MAX => match got {
+                Some(Input::Bytes(bytes)) if *writer.borrow() => {
+                    queued += bytes.len();
+                    queue.push_back(bytes);
+                }
+                Some(Input::Bytes(_)) => {
+                    let now = Instant::now();
+                    if reminded.is_none_or(|at| now.saturating_duration_since(at) >= REMIND) {
+                        reminded = Some(now);
+                        // A full output says enough.
+                        let _ = output.try_send(Output::Notice(super::notice("you are watching: not sent")));
+                    }
+                }
+                Some(Input::Break { millis }) => {
+                    (queue, queued) = (VecDeque::new(), 0);
+                    if reports.send(Report::Break { session, millis }).await.is_err() { return }
+                }
+                Some(Input::TakeWriter) => {
+                    if reports.send(Report::TakeWriter { session }).await.is_err() { return }
+                }
+                None => ended = true,
+            },
+            // cancel-safe per docs on Sender::reserve(): only the place in the queue is lost, and nobody else is in it
+            permit = typed.reserve(), if !queue.is_empty() => {
+                let Ok(permit) = permit else { return };
+                if let Some(front) = queue.front_mut() {
+                    let bytes = front.split_to(front.len().min(PIECE_MAX));
+                    queued -= bytes.len();
+                    if front.is_empty() { queue.pop_front(); }
+                    if !bytes.is_empty() { permit.send(Typed { session, bytes }); }
+                }
+            },
+            // cancel-safe per docs on watch::Receiver::changed()
+            changed = writer.changed() => {
+                if changed.is_err() { return }
+                if !*writer.borrow_and_update() { (queue, queued) = (VecDeque::new(), 0) }
+            },
+        }
+    }
+}
