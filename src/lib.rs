@@ -17,3 +17,4 @@ pub mod fault;
 pub mod journal;
 pub mod state;
 pub mod supervisor;
+pub mod uplink;
