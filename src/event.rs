@@ -264,6 +264,11 @@ pub enum Kind {
         actor: String,
         text: String,
     },
+    /// An SSH host key could not be used and was replaced: clients warn from now on.
+    HostKeyReplaced {
+        file: String,
+        reason: String,
+    },
 }
 
 impl Kind {
@@ -271,7 +276,7 @@ impl Kind {
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self {
-            Self::GuardBreached { .. } => Severity::Critical,
+            Self::GuardBreached { .. } | Self::HostKeyReplaced { .. } => Severity::Critical,
             Self::ConfigRefused { .. } | Self::OwnerFailed { .. } => Severity::Error,
             Self::JournalRecovered { .. }
             | Self::SupplicantLost { .. }

@@ -66,6 +66,18 @@ impl Person {
             .any(|known| known.key_data() == offered.key_data())
     }
 
+    /// Are role and grants the same as the other's? Keys and passwords may differ.
+    #[must_use]
+    pub fn rights_as(&self, other: &Self) -> bool {
+        (self.role, &self.consoles, self.forward) == (other.role, &other.consoles, other.forward)
+    }
+
+    /// The stored hash, for remembering what somebody signed in by.
+    #[must_use]
+    pub fn hash(&self) -> Option<&Secret> {
+        self.password.as_ref()
+    }
+
     /// Is this still the stored password hash (that somebody signed in by)?
     #[must_use]
     pub fn has_hash(&self, phc: &str) -> bool {

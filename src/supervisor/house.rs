@@ -120,9 +120,24 @@ impl Part {
     }
 
     fn run(self, ctx: Context, doors: Doors) -> Run {
-        // Rooms are registered here as they land; until then an owner only answers its pulse.
-        let _ = (self, doors);
-        boxed(idle(ctx))
+        let Doors {
+            access,
+            store,
+            journal,
+        } = doors;
+        match self {
+            Self::Console(console) => boxed(crate::console::run(ctx, console)),
+            Self::Ssh { ssh, lan_interface } => boxed(crate::ssh::run(
+                ctx,
+                ssh,
+                access,
+                store,
+                journal,
+                lan_interface,
+            )),
+            // Rooms are registered here as they land; until then an owner only answers its pulse.
+            _ => boxed(idle(ctx)),
+        }
     }
 }
 

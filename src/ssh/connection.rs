@@ -1,0 +1,132 @@
+//! One TCP connection from accept to end: the time to sign in, the goodbye when the board stops or the user is removed.
+//! Never looks into channels.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::Disconnect;
+use russh::server::run_stream;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::access::printable;
+use crate::event::Kind;
+
+use super::handler::Client;
+use super::house::{House, Slot};
+use super::login::Login;
+use super::socket::Cuttable;
+
+/// Time to sign in, from accept on.
+const GRACE: Duration = Duration::from_secs(60);
+/// Time for the goodbye to reach the client before the connection is cut.
+const LAST_WORDS: Duration = Duration::from_millis(1500);
+
+/// How far a connection has come; the handler tells.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Standing {
+    #[default]
+    Stranger,
+    /// Tried to sign in as this user, in vain so far.
+    Tried {
+        user: String,
+    },
+    /// Gets no further try; the text is for the person.
+    Barred {
+        user: String,
+        reason: String,
+    },
+    SignedIn(Arc<Login>),
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve(house: Arc<House>, stream: TcpStream, peer: SocketAddr, slot: Slot) {
+    let cut = house.stop.child_token();
+    // Cuts the stream and ends the channel tasks however this function ends.
+    let cut_at_end = cut.clone().drop_guard();
+    let (standing, mut watching) = watch::channel(Standing::Stranger);
+    let client = Client::new(house.clone(), peer, standing, cut.clone());
+    // The cut that a stopping board makes comes after its goodbye, so the stream has a token of its own.
+    let severed = tokio_util::sync::CancellationToken::new();
+    let sever_at_end = severed.clone().drop_guard();
+    let stream = Cuttable::new(stream, severed);
+    let begun = timeout(GRACE, run_stream(house.config.clone(), stream, client)).await;
+    let mut session = match begun {
+        Ok(Ok(session)) => session,
+        Ok(Err(e)) => return tracing::debug!(%peer, "no SSH: {e}"),
+        Err(_) => return tracing::debug!(%peer, "said nothing"),
+    };
+    let handle = session.handle();
+    let mut changes = house.access.changes();
+    let grace = sleep(GRACE);
+    tokio::pin!(grace);
+    let mut watch_open = true;
+    let goodbye: String = loop {
+        let signed_in = matches!(*watching.borrow(), Standing::SignedIn(_));
+        tokio::select! {
+            // cancel-safe: a join handle keeps its result
+            ended = &mut session => {
+                if let Err(e) = ended {
+                    tracing::debug!(%peer, "connection ended: {e}");
+                }
+                report(&house, peer, &watching).await;
+                return;
+            }
+            // cancel-safe: waits for the token only
+            () = house.stop.cancelled() => break "the board stops or restarts its SSH door".into(),
+            // cancel-safe: the timer keeps its deadline
+            () = &mut grace, if !signed_in => break "not signed in within 60 s".into(),
+            // cancel-safe: see Changes::next
+            () = changes.next() => {
+                let standing = watching.borrow().clone();
+                if let Standing::SignedIn(login) = standing {
+                    if !login.still_stands(&house.access) {
+                        break "your user was changed or removed; sign in again".into();
+                    }
+                }
+            }
+            // cancel-safe: changed loses nothing
+            changed = watching.changed(), if watch_open => {
+                watch_open = changed.is_ok();
+                if let Standing::Barred { reason, .. } = &*watching.borrow_and_update() {
+                    break reason.clone();
+                }
+            }
+        }
+    };
+    let last_words = async {
+        let _ = handle
+            .disconnect(Disconnect::ByApplication, goodbye, String::new())
+            .await;
+        let _ = (&mut session).await;
+    };
+    if timeout(LAST_WORDS, last_words).await.is_err() {
+        tracing::debug!(%peer, "did not hang up by itself");
+    }
+    report(&house, peer, &watching).await;
+    drop((cut_at_end, sever_at_end, slot));
+}
+
+/// Journals a connection that tried to sign in and failed with nothing that was journaled already, within a limit.
+async fn report(house: &House, peer: SocketAddr, standing: &watch::Receiver<Standing>) {
+    let (user, reason) = match &*standing.borrow() {
+        Standing::Tried { user } => (
+            printable(user),
+            "no key of this user, no password".to_owned(),
+        ),
+        Standing::Barred { user, reason } => (printable(user), reason.clone()),
+        Standing::Stranger | Standing::SignedIn(_) => return,
+    };
+    if house.access.reports(peer.ip()) {
+        house
+            .publish(Kind::SignInRefused {
+                door: "ssh".into(),
+                user,
+                from: peer.to_string(),
+                reason,
+            })
+            .await;
+    }
+}

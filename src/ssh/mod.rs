@@ -1,0 +1,136 @@
+//! The SSH door: sign-in, chooser, consoles, commands, forwards to LAN hosts. Knows no device; opens no port but its
+//! own, and no connection that could leave the LAN.
+
+mod algorithms;
+mod attach;
+mod channel;
+mod chooser;
+mod command;
+mod connection;
+mod forward;
+mod handler;
+mod host_key;
+mod house;
+mod login;
+mod reach;
+mod session;
+mod socket;
+mod terminal;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::access::Directory;
+use crate::config;
+use crate::event::Kind;
+use crate::fact::{Door, Fact};
+use crate::journal;
+use crate::state::Store;
+use crate::supervisor::context::Context;
+
+use house::House;
+
+/// Pause after an accept error (no descriptors left); the clients wait in the backlog meanwhile.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// What open connections get to say goodbye when the board stops.
+const GOODBYE: Duration = Duration::from_millis(2500);
+
+/// Why the door is not open. The supervisor tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot listen on port {port}")]
+    Listen { port: u16, source: std::io::Error },
+    #[error("no host key can be made for {path}: {reason}")]
+    HostKey { path: PathBuf, reason: String },
+}
+
+/// Serves SSH until the board stops.
+///
+/// # Errors
+/// [`Error`] when it cannot listen or has no host key at all; never because of a client.
+pub async fn run(
+    mut ctx: Context,
+    config: config::Ssh,
+    access: Arc<Directory>,
+    store: Store,
+    journal: journal::Reader,
+    lan_interface: String,
+) -> Result<(), Error> {
+    let key_path = ctx.dirs.state.join("ssh_host_ed25519_key");
+    let key = host_key::load_or_make(key_path).await?;
+    if let Some((file, reason)) = key.replaced {
+        ctx.publish(Kind::HostKeyReplaced { file, reason }).await;
+    }
+    let listener = socket::listen(config.port).map_err(|source| Error::Listen {
+        port: config.port,
+        source,
+    })?;
+    let address = listener.local_addr();
+    let address = address.map_or_else(|_| config.port.to_string(), |address| address.to_string());
+    tracing::info!(address, fingerprint = key.fingerprint, "ssh is open");
+    ctx.observe(Fact::Door(Door {
+        name: "ssh".into(),
+        address,
+        fingerprint: Some(key.fingerprint),
+    }));
+    ctx.ready.open();
+
+    let house = Arc::new(House::new(
+        &ctx,
+        access,
+        store,
+        journal,
+        lan_interface,
+        key.key,
+    ));
+    let mut pulse = ctx.pulse.clone();
+    let mut asks_open = true;
+    loop {
+        tokio::select! {
+            // cancel-safe: waits for the token only
+            () = ctx.stop.cancelled() => break,
+            // cancel-safe: see Pulse::beat
+            () = pulse.beat() => {}
+            // cancel-safe: recv loses nothing. Nobody has a command for this door; dropping the ask says so at once.
+            ask = ctx.asks.recv(), if asks_open => asks_open = ask.is_some(),
+            // cancel-safe: a connection that is not taken stays in the backlog
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => take(&house, stream, peer),
+                Err(e) => {
+                    tracing::warn!("cannot accept: {e}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    house.tracker.close();
+    if timeout(GOODBYE, house.tracker.wait()).await.is_err() {
+        tracing::warn!("connections were cut off");
+    }
+    Ok(())
+}
+
+/// Takes one connection, or drops it at once when its source or the board holds too many.
+fn take(house: &Arc<House>, stream: TcpStream, peer: std::net::SocketAddr) {
+    let peer = socket::canonical(peer);
+    if !house.access.admits(peer.ip()) {
+        tracing::debug!(%peer, "too many connections in a short time");
+        return;
+    }
+    let Some(slot) = house.slot(peer.ip()) else {
+        tracing::debug!(%peer, "too many connections at once");
+        return;
+    };
+    if let Err(e) = socket::prepare(&stream) {
+        tracing::debug!(%peer, "gone at once: {e}");
+        return;
+    }
+    let house = house.clone();
+    let tracker = house.tracker.clone();
+    tracker.spawn(connection::serve(house, stream, peer, slot));
+}

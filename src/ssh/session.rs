@@ -1,0 +1,132 @@
+//! A session without a command: the first-boot password change, then the console that was named, or the chooser.
+
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+
+use crate::access::first_boot;
+
+use super::attach::{self, Ended};
+use super::chooser::{self, Choice};
+use super::house::House;
+use super::login::{Login, Target};
+use super::terminal::{Answer, Gone, Terminal};
+
+/// Exit statuses as `oobctl` has them.
+pub(super) const OK: u32 = 0;
+pub(super) const FAILED: u32 = 1;
+pub(super) const USAGE: u32 = 2;
+pub(super) const REFUSED: u32 = 4;
+
+/// Tries to choose a new password before the session ends.
+const CHANGES: usize = 5;
+
+pub(super) async fn run(
+    house: &House,
+    login: &Arc<Login>,
+    terminal: &mut Terminal,
+) -> Result<u32, Gone> {
+    if let Some(status) = change_first_password(house, login, terminal).await? {
+        return Ok(status);
+    }
+    match &login.target {
+        Target::Console(name) => attach::run(house, login, terminal, name)
+            .await
+            .map(Ended::status),
+        Target::Any | Target::Chooser => choose(house, login, terminal).await,
+    }
+}
+
+async fn choose(house: &House, login: &Arc<Login>, terminal: &mut Terminal) -> Result<u32, Gone> {
+    let rows = chooser::rows(house, login);
+    if login.target == Target::Any {
+        if let [only] = rows.as_slice() {
+            let name = only.name.clone();
+            return attach::run(house, login, terminal, &name)
+                .await
+                .map(Ended::status);
+        }
+    }
+    if !terminal.writer.is_terminal {
+        let user = &login.person.name;
+        let mut text = format!("name a console: ssh {user}:NAME@board\n");
+        for row in &rows {
+            text.push_str(&format!("  {}\n", row.name));
+        }
+        terminal.writer.remark(&text).await?;
+        return Ok(USAGE);
+    }
+    loop {
+        match chooser::run(house, login, terminal).await? {
+            Choice::Quit => return Ok(OK),
+            Choice::Console(name) => match attach::run(house, login, terminal, &name).await? {
+                Ended::Left | Ended::Port(_) | Ended::Refused(_) => {}
+                Ended::Eof => return Ok(OK),
+            },
+        }
+    }
+}
+
+/// Has the random password of first boot replaced before anything else. `Some` ends the session with that status.
+pub(super) async fn change_first_password(
+    house: &House,
+    login: &Login,
+    terminal: &mut Terminal,
+) -> Result<Option<u32>, Gone> {
+    if !must_change(house, login).await {
+        return Ok(None);
+    }
+    if !terminal.writer.is_terminal {
+        let text = "sign in with a terminal first (ssh -t) and choose a password of your own\n";
+        terminal.writer.remark(text).await?;
+        return Ok(Some(REFUSED));
+    }
+    let text = "This is the password of first boot. Choose one of your own.\n";
+    terminal.writer.say(text).await?;
+    for _ in 0..CHANGES {
+        let Answer::Line(new) = terminal.ask("New password: ", false).await? else {
+            return Ok(Some(FAILED));
+        };
+        let Answer::Line(again) = terminal.ask("Once more: ", false).await? else {
+            return Ok(Some(FAILED));
+        };
+        if new != again {
+            terminal.writer.say("These two differ.\n").await?;
+            continue;
+        }
+        let (dirs, device) = (house.dirs.clone(), house.store.now().device);
+        let changed =
+            spawn_blocking(move || first_boot::change_password(&dirs, &device, &new)).await;
+        let outcome = changed
+            .map_err(|e| e.to_string())
+            .and_then(|changed| changed.map_err(|e| e.to_string()));
+        match outcome {
+            Ok(hash) => {
+                // This session first, or the new table would end it.
+                login.password_changed(&hash);
+                house.access.set_password(&login.person.name, &hash);
+                terminal.writer.say("The password is changed.\n\n").await?;
+                return Ok(None);
+            }
+            Err(reason) => {
+                terminal
+                    .writer
+                    .say(&format!("Not changed: {reason}.\n"))
+                    .await?
+            }
+        }
+    }
+    Ok(Some(REFUSED))
+}
+
+/// Did the random password of first boot open this connection?
+pub(super) async fn must_change(house: &House, login: &Login) -> bool {
+    if login.person.name != first_boot::USER || !login.by_password() {
+        return false;
+    }
+    let dirs = house.dirs.clone();
+    // A fault of the check must not lock the only administrator out.
+    spawn_blocking(move || first_boot::must_change(&dirs))
+        .await
+        .unwrap_or(false)
+}

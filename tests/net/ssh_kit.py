@@ -1,0 +1,152 @@
+"""What the SSH tests need: a namespace with a LAN behind the board, devices on ptys, OpenSSH with its keys."""
+import itertools
+import os
+import pty
+import subprocess
+import termios
+import threading
+import time
+import tty
+
+from board import wait_for
+
+PORT = 2222
+_number = itertools.count()
+
+
+def run(*argv, **options):
+    return subprocess.run([str(word) for word in argv], check=True, capture_output=True, **options)
+
+
+class Device:
+    """A device on a serial line: a pty whose far end answers. `answer` gets what was typed and returns what to say."""
+
+    def __init__(self, answer=lambda data: data):
+        self.master, self.slave = pty.openpty()
+        tty.setraw(self.slave)
+        self.path = os.ttyname(self.slave)
+        self.answer, self.got, self.reading = answer, bytearray(), threading.Event()
+        self.reading.set()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self):
+        while True:
+            self.reading.wait()
+            try:
+                data = os.read(self.master, 4096)
+            except OSError:
+                return
+            self.got += data
+            said = self.answer(data)
+            if said:
+                self.say(said)
+
+    def say(self, data):
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self.master, view):]
+            except OSError:
+                return
+
+    def close(self):
+        for fd in (self.slave, self.master):
+            try:
+                os.close(fd)
+            except OSError:
+                pass
+
+
+class Lan:
+    """Two namespaces: the board's, with `eth0` 10.77.0.5/24, and a LAN host 10.77.0.9 behind it (and an address off the LAN)."""
+
+    def __init__(self):
+        number = next(_number)
+        self.board, self.host = (f"sshd-{os.getpid()}-{number}{kind}" for kind in "bh")
+
+    def __enter__(self):
+        for name in (self.board, self.host):
+            run("ip", "netns", "add", name)
+            run("ip", "-n", name, "link", "set", "lo", "up")
+        run("ip", "link", "add", "eth0", "netns", self.board, "type", "veth", "peer", "name", "lan0", "netns", self.host)
+        for name, link in ((self.board, "eth0"), (self.host, "lan0")):
+            run("ip", "netns", "exec", name, "sysctl", "-qw", f"net.ipv6.conf.{link}.accept_dad=0")
+            run("ip", "-n", name, "link", "set", link, "up")
+        run("ip", "-n", self.host, "addr", "add", "10.77.0.9/24", "dev", "lan0")
+        run("ip", "-n", self.host, "addr", "add", "fd77::9/64", "dev", "lan0", "nodad")
+        run("ip", "-n", self.host, "addr", "add", "203.0.113.9/32", "dev", "lan0")
+        return self
+
+    def __exit__(self, *_):
+        for name in (self.board, self.host):
+            subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+class Operator:
+    """OpenSSH's client with a key of its own, in the board's namespace or another."""
+
+    def __init__(self, work, netns, host="127.0.0.1"):
+        self.work, self.netns, self.host = work, netns, host
+        self.key = work / "id_ed25519"
+        if not self.key.exists():
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "operator", "-f", self.key)
+
+    @property
+    def public(self):
+        return (self.work / "id_ed25519.pub").read_text().strip()
+
+    def argv(self, user, *words, key=True, options=(), host=None):
+        sign_in = ["-i", self.key, "-o", "PreferredAuthentications=publickey"] if key else [
+            "-o", "PreferredAuthentications=password,keyboard-interactive", "-o", "NumberOfPasswordPrompts=1"]
+        return [str(word) for word in [
+            "ip", "netns", "exec", self.netns, "ssh", "-F", "none", "-p", PORT, *sign_in,
+            "-o", "IdentitiesOnly=yes", "-o", f"UserKnownHostsFile={self.work / 'known_hosts'}",
+            "-o", "StrictHostKeyChecking=accept-new", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR",
+            *options, "-l", user, host or self.host, *words]]
+
+    def ssh(self, user, *words, stdin=b"", timeout=30, **options):
+        """Runs it to its end; output as bytes."""
+        return subprocess.run(self.argv(user, *words, **options), input=stdin, capture_output=True, timeout=timeout)
+
+    def password(self, user, password, *words, timeout=30, options=(), **rest):
+        """Signs in by password through sshpass, which types it on a terminal of its own."""
+        argv = self.argv(user, *words, key=False, options=options, **rest)
+        at = argv.index("ssh")
+        argv[at:at] = ["sshpass", "-p", password]
+        return subprocess.run(argv, input=b"", capture_output=True, timeout=timeout)
+
+    def start(self, user, *words, **options):
+        return subprocess.Popen(self.argv(user, *words, **options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def terminal(self, user, *words, columns=80, **options):
+        """A person at a terminal, through pexpect."""
+        import pexpect
+        argv = self.argv(user, *words, **options)
+        return pexpect.spawn(argv[0], argv[1:], dimensions=(24, columns), timeout=15, encoding="latin-1", codec_errors="replace")
+
+
+def config(users, consoles=(), lan=True):
+    """An oobd.toml with these `[user.…]` sections and consoles (name → device path)."""
+    text = f'schema = 1\n[device]\nname = "rack7"\n[ssh]\nport = {PORT}\n[oob]\nmode = "off"\n'
+    if lan:
+        text += '[lan]\ninterface = "eth0"\naddress = "10.77.0.5/24"\n'
+    for name, path in dict(consoles).items():
+        text += f'[console.{name}]\nserial = {{ port = "{path}", line = "115200n8" }}\n'
+    for name, body in users.items():
+        text += f"[user.{name}]\n{body}\n"
+    return text
+
+
+def hash_of(password):
+    """An argon2id hash of small cost, as `oobctl password` would print one."""
+    return _hashes[password]
+
+
+def wait_listening(operator, timeout=15):
+    """Waits until the door answers with a banner."""
+    probe = f"exec 3<>/dev/tcp/{operator.host}/{PORT}; read -t 2 -r line <&3; echo $line"
+    def banner():
+        done = subprocess.run(["ip", "netns", "exec", operator.netns, "bash", "-c", probe], capture_output=True, text=True)
+        return done.stdout.startswith("SSH-2.0-oobd")
+    wait_for("an SSH banner", banner, timeout)
