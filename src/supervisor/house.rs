@@ -9,6 +9,7 @@ use crate::access::Directory;
 use crate::config::{Config, Console, Lan, Oob, Probe, Ssh, Uplink};
 use crate::journal::Reader;
 use crate::state::Store;
+use crate::{console, control, ssh, uplink};
 
 /// One owner with all of its configuration: two equal parts need no restart at a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,17 +127,15 @@ impl Part {
             journal,
         } = doors;
         match self {
-            Self::Console(console) => boxed(crate::console::run(ctx, console)),
-            Self::Ssh { ssh, lan_interface } => boxed(crate::ssh::run(
-                ctx,
-                ssh,
-                access,
-                store,
-                journal,
-                lan_interface,
-            )),
-            // Rooms are registered here as they land; until then an owner only answers its pulse.
-            _ => boxed(idle(ctx)),
+            Self::Console(console) => boxed(console::run(ctx, console)),
+            Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
+            Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),
+            Self::Ssh { ssh, lan_interface } => {
+                boxed(ssh::run(ctx, ssh, access, store, journal, lan_interface))
+            }
+            Self::Control => boxed(control::run(ctx, access, store, journal)),
+            // Registered here when they land; until then the owner only answers its pulse.
+            Self::Link { .. } | Self::Guard { .. } => boxed(idle(ctx)),
         }
     }
 }
