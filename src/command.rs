@@ -245,3 +245,26 @@ impl fmt::Display for Actor {
         }
     }
 }
+
+/// What was asked, for the journal and for logs.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WriteNote { .. } => f.write_str("write a note"),
+            Self::ReloadConfig => f.write_str("read oobd.toml again"),
+            Self::RescanUplink { uplink } => write!(f, "scan for uplink {uplink}"),
+            Self::TakeUplinkUp { uplink } => write!(f, "take uplink {uplink} up"),
+            Self::TakeUplinkDown { uplink } => write!(f, "take uplink {uplink} down"),
+            Self::ReleaseUplink { uplink } => write!(f, "give uplink {uplink} back to its mode"),
+            Self::AddressLink { interface } => write!(f, "address {interface}"),
+            Self::UnaddressLink { interface } => write!(f, "take the addresses off {interface}"),
+            Self::CheckGuard => f.write_str("check the guard"),
+            Self::KickSession { console, session } => {
+                write!(f, "end session {session} on console {console}")
+            }
+            Self::SendBreak { console, millis } => {
+                write!(f, "send a break of {millis} ms on console {console}")
+            }
+        }
+    }
+}

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod console;
+pub mod control;
 pub mod escape;
 pub mod event;
 pub mod fact;

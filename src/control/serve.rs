@@ -1,0 +1,477 @@
+//! One conversation over any byte stream: the control socket's, or the SSH door's for commands it runs in-process.
+//! Looks rights up at each step; knows no device.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::access::{Directory, Person, Right};
+use crate::bus::Bus;
+use crate::command::{Actor, Attach, Command, Commands, Input, Output, Refusal, Reply};
+use crate::config::{self, Folders};
+use crate::event::{Event, Kind};
+use crate::journal;
+use crate::state::Store;
+use crate::supervisor::context::{Context, Dirs};
+
+use super::view;
+use super::wire::{self, Error, Query, Request, Response, Wire};
+
+/// A watcher of the state gets no more than five pictures a second; a screen shows no more.
+const PICTURE_PAUSE: Duration = Duration::from_millis(200);
+/// Events per read of the journal.
+const CHUNK: usize = 512;
+/// Bytes of events per frame; the longest event still fits behind it.
+const EVENTS_FRAME: usize = wire::LONGEST_FRAME / 4;
+/// Longest a read of flash may take.
+const FLASH_LIMIT: Duration = Duration::from_secs(20);
+/// Longest note or name that is carried on; the owners have limits of their own.
+const LONGEST_TEXT: usize = 64 * 1024;
+
+/// The rooms a conversation may ask. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct House {
+    owner: String,
+    bus: Bus,
+    commands: Commands,
+    access: Arc<Directory>,
+    store: Store,
+    journal: journal::Reader,
+    dirs: Arc<Dirs>,
+    stop: CancellationToken,
+}
+
+impl House {
+    /// The rooms as the door with this context reaches them; its name is the source of events.
+    #[must_use]
+    pub fn of(
+        ctx: &Context,
+        access: Arc<Directory>,
+        store: Store,
+        journal: journal::Reader,
+    ) -> Self {
+        Self {
+            owner: ctx.name.clone(),
+            bus: ctx.bus.clone(),
+            commands: ctx.commands.clone(),
+            access,
+            store,
+            journal,
+            dirs: ctx.dirs.clone(),
+            stop: ctx.stop.clone(),
+        }
+    }
+
+    /// Journals an event of the door.
+    pub(super) async fn publish(&self, kind: Kind) {
+        // An error means that the board stops.
+        let _ = self.bus.publish(&self.owner, kind).await;
+    }
+
+    pub(super) fn access(&self) -> &Directory {
+        &self.access
+    }
+}
+
+/// Who is at the other end; the door has made sure of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Who runs the board: needs no entry in oobd.toml, and no reload takes the rights away.
+    Root,
+    /// A user of oobd.toml, by name.
+    User(String),
+}
+
+/// One conversation's other end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub identity: Identity,
+    /// For the journal and for others on a console, e.g. `ssh 172.20.10.1:50122`.
+    pub from: String,
+}
+
+impl Caller {
+    /// Rights as they are now.
+    fn person(&self, house: &House) -> Result<Arc<Person>, Response> {
+        match &self.identity {
+            Identity::Root => Ok(Arc::new(Person::root("root"))),
+            Identity::User(name) => house.access.person(name).ok_or_else(|| {
+                let name = crate::access::printable(name);
+                Response::Denied(format!("there is no user {name} (any more)"))
+            }),
+        }
+    }
+}
+
+/// Serves one client until it hangs up or the board stops. Dropping it is safe at any moment: an attachment detaches.
+///
+/// # Errors
+/// Why the conversation broke off; nobody else is concerned.
+pub async fn serve<S>(caller: Caller, stream: S, house: House) -> Result<(), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let stop = house.stop.clone();
+    let mut conversation = Conversation {
+        caller,
+        wire: Wire::new(stream),
+        house,
+    };
+    tokio::select! {
+        // cancel-safe: the conversation is over
+        () = stop.cancelled() => Ok(()),
+        // cancel-safe: polled to its end or dropped for good
+        outcome = conversation.talk() => match outcome {
+            Err(Error::Closed) => Ok(()),
+            other => other,
+        },
+    }
+}
+
+struct Conversation<S> {
+    caller: Caller,
+    wire: Wire<S>,
+    house: House,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
+    async fn talk(&mut self) -> Result<(), Error> {
+        loop {
+            let request = self.wire.receive().await?;
+            let person = match self.caller.person(&self.house) {
+                Ok(person) => person,
+                Err(denied) => {
+                    self.wire.send(&denied).await?;
+                    continue;
+                }
+            };
+            match request {
+                Request::State => {
+                    let state = view::state(self.house.store.now(), &person);
+                    self.wire.send(&Response::State(Box::new(state))).await?;
+                }
+                Request::WatchState => return self.watch_state().await,
+                Request::Events(query) if query.follow => return self.follow(query).await,
+                Request::Events(query) => {
+                    self.history(&query, &person).await?;
+                    self.wire.send(&Response::End).await?;
+                }
+                Request::Command(command) => {
+                    let response = self.carry_out(command, &person).await;
+                    self.wire.send(&response).await?;
+                }
+                Request::Attach {
+                    console,
+                    write,
+                    history,
+                } => return self.attach(console, write, history, &person).await,
+                Request::CheckConfig { text } => {
+                    let response = self.check_config(text, &person).await;
+                    self.wire.send(&response).await?;
+                }
+                Request::Input(_) => {
+                    let fault = Refusal::Failed("no console is attached".into());
+                    self.wire.send(&Response::Refused(fault)).await?;
+                }
+            }
+        }
+    }
+
+    async fn watch_state(&mut self) -> Result<(), Error> {
+        let mut states = self.house.store.watch();
+        let mut changes = self.house.access.changes();
+        loop {
+            let person = match self.caller.person(&self.house) {
+                Ok(person) => person,
+                Err(denied) => return self.wire.send(&denied).await,
+            };
+            let state = view::state(states.borrow_and_update().clone(), &person);
+            self.wire.send(&Response::State(Box::new(state))).await?;
+            tokio::select! {
+                // cancel-safe per docs on watch::Receiver::changed(); an error means the board stops
+                changed = states.changed() => if changed.is_err() { return Ok(()) },
+                // cancel-safe as Changes::next() says
+                () = changes.next() => {}
+                // cancel-safe as Wire::receive() says; anything but a hang-up is against the rules
+                ended = self.wire.receive::<Request>() => return ended.map(drop),
+            }
+            sleep(PICTURE_PAUSE).await;
+        }
+    }
+
+    /// Sends what the journal has; returns the last sequence number looked at.
+    async fn history(&mut self, query: &Query, person: &Person) -> Result<u64, Error> {
+        if let Some(newest) = query.newest {
+            let wanted = usize::try_from(newest).unwrap_or(usize::MAX);
+            return self.newest(query, person, wanted).await;
+        }
+        let mut last = query.after.unwrap_or(0);
+        loop {
+            let journal = self.house.journal.clone();
+            let events = match read(move || journal.after(last, CHUNK)).await {
+                Ok(events) => events,
+                Err(refusal) => {
+                    self.wire.send(&Response::Refused(refusal)).await?;
+                    return Err(Error::Closed);
+                }
+            };
+            let Some(newest) = events.last() else {
+                return Ok(last);
+            };
+            last = newest.seq;
+            self.send_events(events, query, person).await?;
+        }
+    }
+
+    async fn newest(
+        &mut self,
+        query: &Query,
+        person: &Person,
+        wanted: usize,
+    ) -> Result<u64, Error> {
+        // A filter lets some through only, so look further back until there are enough or no more.
+        let mut depth = wanted.clamp(1, usize::MAX / 8);
+        let (events, last) = loop {
+            let journal = self.house.journal.clone();
+            let events = match read(move || journal.newest(depth)).await {
+                Ok(events) => events,
+                Err(refusal) => {
+                    self.wire.send(&Response::Refused(refusal)).await?;
+                    return Err(Error::Closed);
+                }
+            };
+            let all = events.len() < depth;
+            let last = events.last().map_or(0, |event| event.seq);
+            let mut fit: Vec<Event> = events
+                .into_iter()
+                .filter(|event| view::shows(event, query, person))
+                .collect();
+            if all || fit.len() >= wanted {
+                break (fit.split_off(fit.len().saturating_sub(wanted)), last);
+            }
+            depth = depth.saturating_mul(8);
+        };
+        self.send_events(events, query, person).await?;
+        Ok(last)
+    }
+
+    async fn send_events(
+        &mut self,
+        mut events: Vec<Event>,
+        query: &Query,
+        person: &Person,
+    ) -> Result<(), Error> {
+        events.retain(|event| view::shows(event, query, person));
+        let mut frame = Vec::new();
+        let mut size = 0;
+        for event in events {
+            let length = postcard::to_stdvec(&event).map_err(Error::Frame)?.len();
+            if size + length > EVENTS_FRAME && !frame.is_empty() {
+                let full = std::mem::take(&mut frame);
+                self.wire.send(&Response::Events(full)).await?;
+                size = 0;
+            }
+            size += length;
+            frame.push(event);
+        }
+        if frame.is_empty() {
+            return Ok(());
+        }
+        self.wire.send(&Response::Events(frame)).await
+    }
+
+    async fn follow(&mut self, mut query: Query) -> Result<(), Error> {
+        // Subscribed before the journal is read, so that nothing falls between the two.
+        let mut live = self.house.bus.subscribe();
+        let mut changes = self.house.access.changes();
+        let mut last = None;
+        loop {
+            let person = match self.caller.person(&self.house) {
+                Ok(person) => person,
+                Err(denied) => return self.wire.send(&denied).await,
+            };
+            let seen = match last {
+                Some(seen) => seen,
+                None => {
+                    let seen = self.history(&query, &person).await?;
+                    query.newest = None;
+                    last = Some(seen);
+                    seen
+                }
+            };
+            tokio::select! {
+                // cancel-safe per docs on broadcast::Receiver::recv()
+                event = live.recv() => match event {
+                    Ok(event) if event.seq > seen => {
+                        last = Some(event.seq);
+                        self.send_events(vec![Event::clone(&event)], &query, &person).await?;
+                    }
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => {
+                        // Too slow for the bus: the journal has what was missed.
+                        query.after = Some(seen);
+                        last = None;
+                    }
+                    Err(RecvError::Closed) => return Ok(()),
+                },
+                // cancel-safe as Changes::next() says
+                () = changes.next() => {}
+                // cancel-safe as Wire::receive() says; anything but a hang-up is against the rules
+                ended = self.wire.receive::<Request>() => return ended.map(drop),
+            }
+        }
+    }
+
+    async fn carry_out(&self, command: Command, person: &Person) -> Response {
+        if let Err(sentence) = person.may(Right::of(&command)) {
+            return Response::Denied(sentence);
+        }
+        if let Command::WriteNote { text } = &command
+            && text.len() > LONGEST_TEXT
+        {
+            return Response::Refused(Refusal::Failed("the note is too long".into()));
+        }
+        let actor = Actor::User {
+            name: person.name.clone(),
+            from: self.caller.from.clone(),
+        };
+        let said = command.to_string();
+        // A note is an event with its actor itself.
+        let told = !matches!(command, Command::WriteNote { .. });
+        let who = actor.to_string();
+        let answer = self.house.commands.send(actor, command).await;
+        if told {
+            let outcome = match &answer {
+                Ok(Reply::Said(text)) => text.clone(),
+                Ok(_) => "done".to_owned(),
+                Err(refusal) => refusal.to_string(),
+            };
+            let kind = Kind::CommandGiven {
+                actor: who,
+                command: said,
+                outcome,
+            };
+            self.house.publish(kind).await;
+        }
+        match answer {
+            Ok(reply) => Response::Done(reply),
+            Err(refusal) => Response::Refused(refusal),
+        }
+    }
+
+    async fn attach(
+        &mut self,
+        console: String,
+        write: bool,
+        history: u32,
+        person: &Person,
+    ) -> Result<(), Error> {
+        if let Err(sentence) = person.may(Right::WatchConsole(&console)) {
+            return self.wire.send(&Response::Denied(sentence)).await;
+        }
+        let may_type = |person: &Person| person.may(Right::TypeOnConsole(&console)).is_ok();
+        let request = Attach {
+            console: console.clone(),
+            user: person.name.clone(),
+            from: self.caller.from.clone(),
+            write: write && may_type(person),
+            history,
+        };
+        let mut attachment = match self.house.commands.attach(request).await {
+            Ok(attachment) => attachment,
+            Err(refusal) => return self.wire.send(&Response::Refused(refusal)).await,
+        };
+        let attached = Response::Attached {
+            session: attachment.session,
+            writer: attachment.writer,
+        };
+        self.wire.send(&attached).await?;
+        let mut changes = self.house.access.changes();
+        // One input that the port has no room for yet; the client waits with the next.
+        let mut waiting: Option<Input> = None;
+        loop {
+            tokio::select! {
+                // cancel-safe per docs on Receiver::recv()
+                output = attachment.output.recv() => {
+                    let ended = matches!(output, None | Some(Output::Ended(_)));
+                    let output = output.unwrap_or_else(|| Output::Ended("the console ended".into()));
+                    self.wire.send(&Response::Output(output)).await?;
+                    if ended {
+                        return Ok(());
+                    }
+                }
+                // cancel-safe per docs on Sender::reserve(): only a place in the queue is lost
+                permit = attachment.input.reserve(), if waiting.is_some() => {
+                    let Ok(permit) = permit else {
+                        let ended = Output::Ended("the console ended".into());
+                        return self.wire.send(&Response::Output(ended)).await;
+                    };
+                    if let Some(input) = waiting.take() {
+                        permit.send(input);
+                    }
+                }
+                // cancel-safe as Wire::receive() says
+                request = self.wire.receive(), if waiting.is_none() => {
+                    let Request::Input(input) = request? else {
+                        let fault = Refusal::Failed("only input can be sent to a console".into());
+                        return self.wire.send(&Response::Refused(fault)).await;
+                    };
+                    let allowed = self.caller.person(&self.house).is_ok_and(|now| may_type(&now));
+                    if allowed {
+                        waiting = Some(input);
+                    } else {
+                        let notice = Output::Notice("you may watch this console only".into());
+                        self.wire.send(&Response::Output(notice)).await?;
+                    }
+                }
+                // cancel-safe as Changes::next() says
+                () = changes.next() => {
+                    let still = self.caller.person(&self.house);
+                    if !still.is_ok_and(|now| now.may(Right::WatchConsole(&console)).is_ok()) {
+                        let ended = Output::Ended("your rights on this console were taken away".into());
+                        return self.wire.send(&Response::Output(ended)).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn check_config(&self, text: Option<String>, person: &Person) -> Response {
+        if let Err(sentence) = person.may(Right::Administer) {
+            return Response::Denied(sentence);
+        }
+        let dirs = self.house.dirs.clone();
+        let check = move || match text {
+            Some(text) => {
+                let folders = Folders::of(&dirs.config, &dirs.state);
+                let problems = config::load(&text, &folders).err().unwrap_or_default();
+                (String::new(), problems)
+            }
+            None => {
+                let problems = config::check_file(&dirs.config, &dirs.state).err();
+                let file = dirs.config.display().to_string();
+                (file, problems.unwrap_or_default())
+            }
+        };
+        match timeout(FLASH_LIMIT, spawn_blocking(check)).await {
+            Ok(Ok((file, problems))) => Response::Checked { file, problems },
+            _ => Response::Refused(Refusal::Failed("the check did not end".into())),
+        }
+    }
+}
+
+/// Reads the journal off the reactor.
+async fn read(
+    call: impl FnOnce() -> Result<Vec<Event>, journal::Error> + Send + 'static,
+) -> Result<Vec<Event>, Refusal> {
+    match timeout(FLASH_LIMIT, spawn_blocking(call)).await {
+        Ok(Ok(Ok(events))) => Ok(events),
+        Ok(Ok(Err(error))) => Err(Refusal::Failed(crate::fault::chain(&error))),
+        Ok(Err(_)) | Err(_) => Err(Refusal::Failed("the journal cannot be read".into())),
+    }
+}

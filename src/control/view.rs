@@ -1,0 +1,152 @@
+//! What of the state and the events one person may see: consoles outside the grants do not exist for them. Pure.
+
+use crate::access::Person;
+use crate::event::{Event, Kind};
+use crate::state::State;
+
+use super::wire::Query;
+
+/// The state without the consoles this person may not see.
+pub(super) fn state(mut state: State, person: &Person) -> State {
+    state.consoles.retain(|name, _| person.sees(name));
+    state.owners.retain(|name, _| {
+        name.strip_prefix("console.")
+            .is_none_or(|name| person.sees(name))
+    });
+    state
+}
+
+/// Does this person get this event for this question?
+pub(super) fn shows(event: &Event, query: &Query, person: &Person) -> bool {
+    let from_source = |wanted: &String| {
+        let rest = event.source.strip_prefix(wanted.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    query.after.is_none_or(|after| event.seq > after)
+        && query.since.is_none_or(|since| event.at >= since)
+        && query.severity.is_none_or(|least| event.severity <= least)
+        && query.source.as_ref().is_none_or(from_source)
+        && console(event).is_none_or(|console| person.sees(console))
+}
+
+/// The console an event is about.
+fn console(event: &Event) -> Option<&str> {
+    match &event.kind {
+        Kind::ConsoleOpened { console, .. }
+        | Kind::ConsoleLost { console, .. }
+        | Kind::SessionOpened { console, .. }
+        | Kind::SessionClosed { console, .. }
+        | Kind::WriterChanged { console, .. }
+        | Kind::BreakSent { console, .. } => Some(console),
+        _ => event.source.strip_prefix("console."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Directory;
+    use crate::clock::Timestamp;
+    use crate::config::{Role, User};
+    use crate::event::Severity;
+
+    fn event(seq: u64, source: &str, kind: Kind) -> Event {
+        Event {
+            seq,
+            at: Timestamp(seq * 1000),
+            severity: kind.severity(),
+            source: source.into(),
+            kind,
+        }
+    }
+
+    #[test]
+    fn a_question_filters_and_grants_hide() {
+        let alice = User {
+            name: "alice".into(),
+            role: Role::Operator,
+            keys: vec![],
+            password: None,
+            consoles: vec!["core-*".into()],
+            forward: true,
+        };
+        let alice = Directory::new(&[alice]).person("alice").unwrap();
+        let lost = |console: &str| Kind::ConsoleLost {
+            console: console.into(),
+            reason: "unplugged".into(),
+        };
+        let core = event(7, "console.core-switch", lost("core-switch"));
+        let edge = event(8, "console.edge", lost("edge"));
+        let all = Query::default();
+        assert!(shows(&core, &all, &alice));
+        assert!(!shows(&edge, &all, &alice));
+        assert!(shows(&edge, &all, &Person::root("root")));
+        for (query, shown) in [
+            (
+                Query {
+                    after: Some(6),
+                    ..all.clone()
+                },
+                true,
+            ),
+            (
+                Query {
+                    after: Some(7),
+                    ..all.clone()
+                },
+                false,
+            ),
+            (
+                Query {
+                    since: Some(Timestamp(7000)),
+                    ..all.clone()
+                },
+                true,
+            ),
+            (
+                Query {
+                    since: Some(Timestamp(7001)),
+                    ..all.clone()
+                },
+                false,
+            ),
+            (
+                Query {
+                    severity: Some(Severity::Warning),
+                    ..all.clone()
+                },
+                true,
+            ),
+            (
+                Query {
+                    severity: Some(Severity::Error),
+                    ..all.clone()
+                },
+                false,
+            ),
+            (
+                Query {
+                    source: Some("console".into()),
+                    ..all.clone()
+                },
+                true,
+            ),
+            (
+                Query {
+                    source: Some("console.core-switch".into()),
+                    ..all.clone()
+                },
+                true,
+            ),
+            (
+                Query {
+                    source: Some("console.core".into()),
+                    ..all.clone()
+                },
+                false,
+            ),
+        ] {
+            assert_eq!(shows(&core, &query, &alice), shown, "{query:?}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What crosses the control socket: frames of a length (u32, little endian) and a postcard value. Does no I/O itself.
+
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
+
+use crate::clock::Timestamp;
+use crate::command::{Command, Input, Output, Refusal, Reply};
+use crate::config::Problem;
+use crate::event::{Event, Severity};
+use crate::state::State;
+
+/// A frame longer than this ends the conversation.
+pub const LONGEST_FRAME: usize = 1 << 20;
+
+/// What a client asks. Append variants only, and never change one: an old `oobctl` may still be around after an update.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// Answered by one [`Response::State`].
+    State,
+    /// Answered by a [`Response::State`] now and after each change, until the client hangs up.
+    WatchState,
+    /// Answered by [`Response::Events`], as many as it takes, then [`Response::End`] unless it follows.
+    Events(Query),
+    /// Answered by [`Response::Done`], [`Response::Refused`] or [`Response::Denied`].
+    Command(Command),
+    /// Answered by [`Response::Attached`], then [`Response::Output`]s; the client sends [`Request::Input`]s meanwhile.
+    Attach {
+        console: String,
+        /// Wants to type.
+        write: bool,
+        /// Bytes of the ring to replay first.
+        history: u32,
+    },
+    /// Within an attachment only.
+    Input(Input),
+    /// Checks a text, or the board's own file when there is none, without applying it. Answered by [`Response::Checked`].
+    CheckConfig { text: Option<String> },
+}
+
+/// Which events.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Query {
+    /// Only greater sequence numbers.
+    pub after: Option<u64>,
+    /// Only from this wall time on.
+    pub since: Option<Timestamp>,
+    /// Of the events that fit, only this many, the newest.
+    pub newest: Option<u32>,
+    /// Only this severe or more.
+    pub severity: Option<Severity>,
+    /// Only from this owner, or from its kind: `uplink` fits `uplink.hotspot`.
+    pub source: Option<String>,
+    /// Goes on with events as they happen, until the client hangs up.
+    pub follow: bool,
+}
+
+/// What the board answers. Append variants only, and never change one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Response {
+    State(Box<State>),
+    Events(Vec<Event>),
+    /// No more events.
+    End,
+    Done(Reply),
+    /// The owner, or the board, would not.
+    Refused(Refusal),
+    /// The caller may not; the sentence is for a person.
+    Denied(String),
+    Attached {
+        session: u64,
+        writer: bool,
+    },
+    Output(Output),
+    Checked {
+        /// The file that was read; empty when the client sent the text.
+        file: String,
+        problems: Vec<Problem>,
+    },
+}
+
+/// Why a conversation ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the connection broke")]
+    Io(#[source] std::io::Error),
+    #[error("the other side closed the connection")]
+    Closed,
+    #[error("a frame is not understood (are both sides of the same version?)")]
+    Frame(#[source] postcard::Error),
+}
+
+/// One side of a conversation.
+#[derive(Debug)]
+pub struct Wire<S>(Framed<S, LengthDelimitedCodec>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub fn new(stream: S) -> Self {
+        let codec = LengthDelimitedCodec::builder()
+            .little_endian()
+            .length_field_type::<u32>()
+            .max_frame_length(LONGEST_FRAME)
+            .new_codec();
+        Self(Framed::new(stream, codec))
+    }
+
+    /// Sends one value. Not cancel-safe: a frame may be half written.
+    ///
+    /// # Errors
+    /// [`Error::Io`], also for a value that does not fit a frame; the conversation is over then.
+    pub async fn send<T: Serialize>(&mut self, value: &T) -> Result<(), Error> {
+        let bytes = postcard::to_stdvec(value).map_err(Error::Frame)?;
+        self.0.send(Bytes::from(bytes)).await.map_err(Error::Io)
+    }
+
+    /// Receives one value. Cancel-safe: bytes of an unfinished frame stay buffered.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when the other side hung up between frames.
+    pub async fn receive<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
+        match self.0.next().await {
+            Some(Ok(bytes)) => postcard::from_bytes(&bytes).map_err(Error::Frame),
+            Some(Err(error)) => Err(Error::Io(error)),
+            None => Err(Error::Closed),
+        }
+    }
+}
