@@ -110,9 +110,11 @@ def lab_cpio(image, out):
 class Machine:
     """Owns the QEMU process and everything it needs in `work`; `ssh_port` on 127.0.0.1 leads through the hotspot to the board's port 22."""
 
-    def __init__(self, work, image=None, config="", extra_args="", ssh_port=None, memory=1024, direct=False, log=None, smp=2):
+    def __init__(self, work, image=None, config="", extra_args="", ssh_port=None, memory=1024, direct=False, bare=False, log=None, smp=2):
         self.work, self.image = Path(work), image or Image()
         self.work.mkdir(parents=True, exist_ok=True)
+        # bare: the board alone, without radios, LAN and switch; boots faster
+        self.bare, extra_args = bare, extra_args + (" lab.bare" if bare else "")
         self.config, self.extra_args, self.direct, self.memory, self.smp = config, extra_args, direct, memory, smp
         self.ssh_port, self.ctl_port = ssh_port or free_port(), free_port()
         self.card, self.serial_log = self.work / "card.img", Path(log or self.work / "serial.log")
@@ -155,15 +157,17 @@ class Machine:
              "-object", "rng-random,filename=/dev/urandom,id=rng", "-device", "virtio-rng-pci,rng=rng",
              "-drive", f"if=none,id=card,format=raw,file={self.card}", "-device", "virtio-blk-pci,drive=card,bootindex=0,serial=oobd-card",
              "-drive", f"if=none,id=lab,format=raw,readonly=on,file={lab_disk()}", "-device", "virtio-blk-pci,drive=lab,serial=oobd-lab",
-             # the board's eth0 and the LAN's end of the same cable
+             # the board's eth0
              "-netdev", "hubport,id=lan0,hubid=0", "-device", "virtio-net-pci,netdev=lan0,mac=52:54:00:0b:d0:01,romfile=",
-             "-netdev", "hubport,id=lan1,hubid=0", "-device", "virtio-net-pci,netdev=lan1,mac=52:54:00:0b:d0:02,romfile=",
-             "-netdev", f"user,id=op,restrict=on,net=10.98.0.0/24,ipv6=off,hostfwd=tcp:127.0.0.1:{self.ssh_port}-10.98.0.15:22",
-             "-device", "virtio-net-pci,netdev=op,mac=52:54:00:0b:d0:03,romfile=",
              "-netdev", f"user,id=ctl,restrict=on,net=10.99.0.0/24,ipv6=off,hostfwd=tcp:127.0.0.1:{self.ctl_port}-10.99.0.15:7000",
-             "-device", "virtio-net-pci,netdev=ctl,mac=52:54:00:0b:d0:04,romfile=",
-             "-device", "qemu-xhci,id=xhci", "-chardev", f"socket,id=switch,path={self.switch_sock},server=on,wait=off",
-             "-device", "usb-serial,id=usbserial,bus=xhci.0,port=1,chardev=switch,always-plugged=on"]
+             "-device", "virtio-net-pci,netdev=ctl,mac=52:54:00:0b:d0:04,romfile="]
+        if not self.bare:
+            q += [  # the LAN's end of the same cable, the operator's way to the phone, the switch's serial line
+                "-netdev", "hubport,id=lan1,hubid=0", "-device", "virtio-net-pci,netdev=lan1,mac=52:54:00:0b:d0:02,romfile=",
+                "-netdev", f"user,id=op,restrict=on,net=10.98.0.0/24,ipv6=off,hostfwd=tcp:127.0.0.1:{self.ssh_port}-10.98.0.15:22",
+                "-device", "virtio-net-pci,netdev=op,mac=52:54:00:0b:d0:03,romfile=",
+                "-device", "qemu-xhci,id=xhci,addr=0x10", "-chardev", f"socket,id=switch,path={self.switch_sock},server=on,wait=off",
+                "-device", "usb-serial,id=usbserial,bus=xhci.0,port=1,chardev=switch,always-plugged=on"]
         if self.direct:
             cmdline = re.sub(r"^cmdline=", "", (self.work / "cmdline.env").read_text().strip())
             q += ["-kernel", self.work / "Image.gz", "-initrd", self.work / "initrd",

@@ -2,10 +2,12 @@
 
 Times are seconds of guest uptime unless a name says otherwise. World makes no statement about what oobd should do; tests do.
 """
+import json
 import subprocess
 import time
 from pathlib import Path
 
+import access
 from agent import Agent
 from qemu import Machine
 from radio import SERVERS, AccessPoint
@@ -16,7 +18,7 @@ SSID = "remote.it"
 INTERNET4, INTERNET6 = "1.1.1.1", "2606:4700:4700::1111"
 LAN_NET, LAN_PREFIX = "192.168.50", "fd50:0:0:1"
 LAN_HOST = f"{LAN_NET}.10"
-SERIAL_PORT = "/dev/serial/by-path/platform-4010000000.pcie-pci-0000:00:08.0-usb-0:1:1.0-port0"
+SERIAL_PORT = "/dev/serial/by-path/platform-4010000000.pcie-pci-0000:00:10.0-usb-0:1:1.0-port0"
 
 SETUP = f"""
 set -e
@@ -83,10 +85,12 @@ serial = {{ port = "{SERIAL_PORT}", line = "9600n8" }}
 class World:
     def __init__(self, work, toml=None, **machine):
         self.work = Path(work)
-        self.machine = Machine(self.work, config=toml if toml is not None else config(), **machine)
+        self.toml = toml if toml is not None else config()
+        self.machine = Machine(self.work, config=self.toml, **machine)
         self.agent = self.phone = self.twin = self.crowd = None
         self.switch = Switch()
-        self.switch.start(self.machine.switch_sock)
+        if not self.machine.bare:
+            self.switch.start(self.machine.switch_sock)
 
     def boot(self, timeout=300):
         """Power on, then the world around the board. Returns when the agent answers and every far end is up; oobd may still be starting."""
@@ -97,6 +101,8 @@ class World:
 
     def furnish(self, timeout=300):
         self.agent = a = Agent(self.machine.ctl_port, time.monotonic() + timeout, self.machine.alive)
+        if self.machine.bare:
+            return self
         a.run(SETUP, timeout=60)
         self.phone = AccessPoint(a, "phone", "wlan1", "phy1")
         self.twin = AccessPoint(a, "twin", "wlan2", "phy2", net="10.66.66", prefix="2001:db8:66:66")
@@ -141,9 +147,45 @@ class World:
         return self.twin.on(**kw)
 
     # the board, from outside and through its own client
+    def oobctl(self, *words, check=True, timeout=40):
+        return self.agent.board(["oobctl", *words], check=check, timeout=timeout)
+
     def status(self):
-        import json
-        return json.loads(self.agent.board(["oobctl", "status", "--json"]).stdout)
+        return json.loads(self.oobctl("status", "--json").stdout)
+
+    def uplink(self):
+        return self.status()["uplinks"].get("hotspot") or {"phase": None, "why": ""}
+
+    def phase(self):
+        return self.uplink()["phase"]
+
+    def events(self, after=0):
+        """Events with seq > after, oldest first."""
+        text = self.oobctl("event", "list", "--json", timeout=60).text
+        rows = json.loads(text) if text.startswith("[") else [json.loads(r) for r in text.splitlines() if r]
+        return [e for e in rows if e["seq"] > after]
+
+    def last_seq(self):
+        rows = self.events()
+        return rows[-1]["seq"] if rows else 0
+
+    def happened(self, kind, after, timeout=60):
+        """Waits for an event of this kind later than seq `after` and returns what it carries."""
+        return self.until(f"event {kind}", lambda: [k for k in (body(e, kind) for e in self.events(after)) if k is not None], timeout, every=0.7)[-1]
+
+    def until_phase(self, *phases, timeout=60):
+        return self.until(f"uplink {' or '.join(phases)}", lambda: (lambda u: u if u["phase"] in phases else None)(self.uplink()), timeout)
+
+    def until_ready(self, timeout=180):
+        return self.until("oobd is READY", lambda: self.agent.board("systemctl is-active oobd", check=False).text == "active" and self.status()["ready"],
+                          timeout)
+
+    def configure(self, toml):
+        """Puts another oobd.toml on the boot partition, as a person with a card reader does, and asks oobd to read it again."""
+        self.agent.put("/run/lab/tmp/oobd.toml", toml)
+        self.agent.board("mount -o remount,rw /boot/firmware && cp /run/lab/tmp/oobd.toml /boot/firmware/oobd.toml && sync; "
+                         "mount -o remount,ro /boot/firmware; systemctl reload oobd", timeout=60)
+        self.toml = toml
 
     def kill9(self, process):
         """Kills a process of the board; returns the guest time."""
@@ -185,9 +227,28 @@ class World:
         self.power_cut()
 
 
+def body(event, kind):
+    """What an event carries when it is of this kind, else None. A kind without fields is its bare name."""
+    k = event["kind"]
+    if k == kind:
+        return {}
+    return k.get(kind) if isinstance(k, dict) else None
+
+
 def keypair(folder, name):
     """A fresh ed25519 key of OpenSSH's own making: (private key path, public key text)."""
     path = Path(folder) / name
     path.unlink(missing_ok=True)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path], check=True)
     return path, path.with_suffix(".pub").read_text().strip()
+
+
+def people(folder):
+    """oobd.toml tables of alice, bob and carol, their keys, and alice's password."""
+    text, keys, password = "", {}, access.words()
+    for name, role in (("alice", "administrator"), ("bob", "operator"), ("carol", "readonly")):
+        keys[name], public = keypair(folder, name)
+        text += f'[user.{name}]\nrole = "{role}"\nkeys = ["{public}"]\nconsoles = ["*"]\n'
+        if name == "alice":
+            text += f'password = "{access.hash_password(password)}"\n'
+    return text, keys, password

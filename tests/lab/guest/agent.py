@@ -59,11 +59,17 @@ def move_cards(deadline):
 
 def build_world():
     os.makedirs("/run/lab/tmp", exist_ok=True)
+    if "lab.bare" in open("/proc/cmdline").read():
+        sh("ip link set lo up; ip netns add ctl; ip -n ctl link set lo up")
+        for mac in [m for m, card in CARDS.items() if card[0] != "ctl"]:
+            del CARDS[mac]
+        return move_cards(uptime() + 30)
     sh("ip link set lo up; for n in %s; do ip netns add $n; ip -n $n link set lo up; done" % " ".join(NAMESPACES))
     for phy, ns in RADIOS.items():
         sh(f"iw phy {phy} set netns name {ns}")
     move_cards(uptime() + 30)
     print(f"lab: world empty and ready at {uptime():.2f}", flush=True)
+    return None
 
 
 class Stream(threading.Thread):

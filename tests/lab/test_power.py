@@ -1,0 +1,65 @@
+"""The plug is pulled while the journal is written: QEMU killed -9 twenty times. Every note that was acknowledged is there afterwards."""
+import random
+import threading
+
+import pytest
+
+import world as lab
+
+CUTS = 20
+WRITER = "i=0; while :; do i=$((i+1)); oobctl event note \"cut $1 note $i\" || exit; done"
+
+
+@pytest.fixture
+def board(tmp_path_factory):
+    # direct: QEMU loads kernel and initrd itself, which saves U-Boot's countdown twenty times; the boot through U-Boot is everybody else's
+    w = lab.World(tmp_path_factory.mktemp("power"), direct=True, bare=True)
+    try:
+        yield w
+    finally:
+        w.stop()
+
+
+def number(line):
+    """The sequence number that `oobctl event note` printed."""
+    words = [x for x in line.decode(errors="replace").replace(":", " ").replace("#", " ").split() if x.isdigit()]
+    return int(words[-1]) if words else None
+
+
+def test_twenty_power_cuts_lose_no_acknowledged_note(board):
+    chance = random.Random(20)
+    acknowledged = {}
+    for cut in range(CUTS + 1):
+        board.boot() if cut == 0 else board.boot_again()
+        board.until_ready()
+        kept = {e["seq"]: e for e in board.events()}
+        lost = [s for s in acknowledged if s not in kept]
+        assert lost == [], f"after cut {cut}: acknowledged and gone"
+        for seq, text in acknowledged.items():
+            assert lab.body(kept[seq], "NoteWritten")["text"] == text
+        seqs = sorted(kept)
+        assert seqs == list(range(seqs[0], seqs[-1] + 1)), "a hole in the journal"
+        if cut == CUTS:
+            break
+        want, got, enough = chance.randint(3, 15), [0], threading.Event()
+        base = cut
+
+        def follow():
+            for _, line in board.agent.stream(["sh", "-c", WRITER, "sh", str(base)], root="board", wait=60):
+                seq = number(line)
+                if seq is not None:
+                    got[0] += 1
+                    acknowledged[seq] = f"cut {base} note {got[0]}"
+                    if got[0] >= want:
+                        enough.set()
+
+        t = threading.Thread(target=follow)
+        t.start()
+        assert enough.wait(90), "notes are not acknowledged"
+        # somewhere inside the next write
+        enough.clear()
+        threading.Event().wait(chance.random() * 0.2)
+        board.power_cut()
+        t.join(10)
+    assert len(acknowledged) >= CUTS * 3
+    print(f"{len(acknowledged)} acknowledged notes survived {CUTS} power cuts")
