@@ -15,7 +15,7 @@ if [ "$board" = qemu ]; then
 else
   image=oobd-$board.img.xz
   say "image: xz"
-  in_builder xz -c -T1 --lzma2=preset=1,dict=256MiB "$bin/sdcard.img" > "$out/$image.part"
+  in_builder xz -c -T1 --lzma2=preset=0,dict=192MiB,mf=hc3,nice=273,depth=1 "$bin/sdcard.img" > "$out/$image.part"
   mv "$out/$image.part" "$out/$image"
   compressed=$(stat -c %s "$out/$image")
 fi
