@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod bus;
+pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod console;
 pub mod control;
 pub mod escape;
 pub mod event;
+mod event_text;
 pub mod fact;
 pub mod fault;
 pub mod journal;

@@ -1,0 +1,97 @@
+//! The client's half of the control protocol. Knows no terminal.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::command::{Command, Reply};
+use crate::control::wire::{Error, Query, Request, Response, Wire};
+use crate::event::Event;
+use crate::fault::chain;
+use crate::state::State;
+
+use super::face::Failure;
+
+/// A connection to the board, of whatever kind.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection as [`super::run`] takes it.
+pub type Link = Box<dyn Stream>;
+
+pub(super) struct Client {
+    wire: Wire<Link>,
+}
+
+impl Client {
+    pub(super) fn new(link: Link) -> Self {
+        Self {
+            wire: Wire::new(link),
+        }
+    }
+
+    pub(super) async fn send(&mut self, request: &Request) -> Result<(), Failure> {
+        self.wire
+            .send(request)
+            .await
+            .map_err(|error| broken(&error))
+    }
+
+    /// The next answer; a refusal is a failure. Cancel-safe as [`Wire::receive`] is.
+    pub(super) async fn receive(&mut self) -> Result<Response, Failure> {
+        match self.wire.receive().await {
+            Ok(Response::Denied(sentence)) => Err(Failure::Denied(sentence)),
+            Ok(Response::Refused(refusal)) => Err(Failure::Refused(refusal)),
+            Ok(response) => Ok(response),
+            Err(error) => Err(broken(&error)),
+        }
+    }
+
+    pub(super) async fn state(&mut self) -> Result<State, Failure> {
+        self.send(&Request::State).await?;
+        self.next_state().await
+    }
+
+    pub(super) async fn next_state(&mut self) -> Result<State, Failure> {
+        match self.receive().await? {
+            Response::State(state) => Ok(*state),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) async fn command(&mut self, command: Command) -> Result<Reply, Failure> {
+        self.send(&Request::Command(command)).await?;
+        match self.receive().await? {
+            Response::Done(reply) => Ok(reply),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) async fn ask_events(&mut self, query: Query) -> Result<(), Failure> {
+        self.send(&Request::Events(query)).await
+    }
+
+    /// The next events; `None` when there are no more.
+    pub(super) async fn next_events(&mut self) -> Result<Option<Vec<Event>>, Failure> {
+        match self.receive().await? {
+            Response::Events(events) => Ok(Some(events)),
+            Response::End => Ok(None),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+pub(super) fn unexpected(response: &Response) -> Failure {
+    let kind = format!("{response:?}");
+    let kind = kind.split([' ', '(']).next().unwrap_or_default().to_owned();
+    Failure::Other(format!(
+        "oobd gave an answer that does not fit ({kind}); are oobd and oobctl of the same version?"
+    ))
+}
+
+fn broken(error: &Error) -> Failure {
+    match error {
+        Error::Closed => Failure::Unreachable("oobd closed the connection".into()),
+        Error::Io(_) => Failure::Unreachable(format!("oobd went away: {}", chain(error))),
+        Error::Frame(_) => Failure::Other(chain(error)),
+    }
+}

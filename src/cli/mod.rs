@@ -1,0 +1,205 @@
+//! The command line, `oobctl` and in-process behind SSH. One file per noun. Knows the control protocol and no room.
+
+mod client;
+mod completion;
+mod config;
+mod console;
+mod event;
+mod face;
+mod password;
+mod status;
+mod table;
+mod terminal;
+mod time;
+mod uplink;
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+
+pub use client::{Link, Stream};
+pub use face::Face;
+pub use terminal::{is_terminal, size};
+
+use client::Client;
+use face::Failure;
+
+/// Ask and steer an oobd board.
+///
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 oobd is not reachable, 4 refused.
+#[derive(Debug, Parser)]
+#[command(
+    name = "oobctl",
+    version,
+    max_term_width = 100,
+    propagate_version = false
+)]
+struct Args {
+    /// Control socket of oobd
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        default_value = "/run/oobd/control.sock"
+    )]
+    socket: PathBuf,
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print one JSON object per line, for things that come one after the other
+    #[arg(long, global = true, conflicts_with = "json")]
+    jsonl: bool,
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+#[derive(Debug, Subcommand)]
+enum Noun {
+    /// The board at a glance
+    Status(status::Args),
+    /// Ways out for management
+    #[command(subcommand)]
+    Uplink(uplink::Verb),
+    /// Serial consoles
+    #[command(subcommand)]
+    Console(console::Verb),
+    /// What happened
+    #[command(subcommand)]
+    Event(event::Verb),
+    /// The configuration file
+    #[command(subcommand)]
+    Config(config::Verb),
+    /// Make the hash of a password for oobd.toml
+    Password,
+    /// Print completions for a shell
+    Completion(completion::Args),
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Text,
+    /// One object.
+    Json,
+    /// One object per line.
+    Lines,
+}
+
+/// Runs one command line and returns its exit status. `args` has no program name in it. `connect` is called at most
+/// once, with the path of the socket, and only by commands that need the board.
+pub async fn run<C, F>(args: Vec<String>, connect: C, face: &mut Face) -> u8
+where
+    C: FnOnce(PathBuf) -> F + Send,
+    F: Future<Output = io::Result<Link>> + Send,
+{
+    let program = std::iter::once("oobctl".to_owned());
+    let args = match Args::try_parse_from(program.chain(args)) {
+        Ok(args) => args,
+        Err(error) => return explain(&error, face).await,
+    };
+    match carry_out(args, connect, face).await {
+        Ok(()) => 0,
+        Err(failure) => {
+            if let Some(sentence) = failure.sentence() {
+                let sentence = table::harmless(&sentence);
+                face.say(&format!("oobctl: {sentence}\n")).await;
+            }
+            failure.code()
+        }
+    }
+}
+
+/// Usage, help and version, as clap words them.
+async fn explain(error: &clap::Error, face: &mut Face) -> u8 {
+    let styled = error.render();
+    let text = if face.color {
+        styled.ansi().to_string()
+    } else {
+        styled.to_string()
+    };
+    if error.use_stderr() {
+        face.say(&text).await;
+        return 2;
+    }
+    match face.print(&text).await {
+        Ok(()) => 0,
+        Err(failure) => failure.code(),
+    }
+}
+
+async fn carry_out<C, F>(args: Args, connect: C, face: &mut Face) -> Result<(), Failure>
+where
+    C: FnOnce(PathBuf) -> F + Send,
+    F: Future<Output = io::Result<Link>> + Send,
+{
+    let form = match (args.json, args.jsonl) {
+        (true, _) => Form::Json,
+        (_, true) => Form::Lines,
+        _ => Form::Text,
+    };
+    match args.noun {
+        Noun::Password => return password::run(form, face).await,
+        Noun::Completion(shell) => return completion::run(&shell, face).await,
+        Noun::Config(config::Verb::Check(check)) if check.is_of_file() => {
+            return config::check_file(&check, form, face).await;
+        }
+        _ => {}
+    }
+    let link = connect(args.socket.clone())
+        .await
+        .map_err(|error| unreachable(&args.socket, &error))?;
+    let client = Client::new(link);
+    match args.noun {
+        Noun::Status(args) => status::run(&args, form, client, face).await,
+        Noun::Uplink(verb) => uplink::run(verb, form, client, face).await,
+        Noun::Console(verb) => console::run(verb, form, client, face).await,
+        Noun::Event(verb) => event::run(verb, form, client, face).await,
+        Noun::Config(verb) => config::run(verb, form, client, face).await,
+        Noun::Password | Noun::Completion(_) => Ok(()),
+    }
+}
+
+fn unreachable(socket: &Path, error: &io::Error) -> Failure {
+    let path = socket.display();
+    Failure::Unreachable(match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            format!("oobd does not run here (nobody listens on {path})")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!(
+                "you may not open {path}: become root, or sign in by SSH as a user of oobd.toml"
+            )
+        }
+        _ => format!("cannot reach oobd at {path}: {error}"),
+    })
+}
+
+/// Prints the reply to a command.
+async fn print_reply(
+    reply: crate::command::Reply,
+    form: Form,
+    face: &mut Face,
+) -> Result<(), Failure> {
+    use crate::command::Reply;
+    if form != Form::Text {
+        let value = match &reply {
+            Reply::Done => serde_json::json!({ "done": true }),
+            Reply::Journaled { seq } => serde_json::json!({ "done": true, "seq": seq }),
+            Reply::Said(text) => serde_json::json!({ "done": true, "said": text }),
+        };
+        return face.json(&value).await;
+    }
+    match reply {
+        Reply::Done => {
+            face.say("done\n").await;
+            Ok(())
+        }
+        Reply::Journaled { seq } => face.print(&format!("{seq}\n")).await,
+        Reply::Said(text) => {
+            let text: Vec<String> = text.lines().map(table::harmless).collect();
+            face.print(&(text.join("\n") + "\n")).await
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Words on a terminal: cells, aligned columns, wrapped lines, colour. Pure; whatever came from outside is made harmless.
+
+/// How a word looks where colour is wanted; elsewhere the word alone must do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    Plain,
+    Good,
+    Busy,
+    Bad,
+    Faint,
+    Strong,
+}
+
+impl Tone {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Good => "\x1b[32m",
+            Self::Busy => "\x1b[33m",
+            Self::Bad => "\x1b[31m",
+            Self::Faint => "\x1b[2m",
+            Self::Strong => "\x1b[1m",
+        }
+    }
+}
+
+/// A piece of text of one look, free of control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cell {
+    text: String,
+    tone: Tone,
+}
+
+impl Cell {
+    pub(super) fn new(text: impl AsRef<str>, tone: Tone) -> Self {
+        Self {
+            text: harmless(text.as_ref()),
+            tone,
+        }
+    }
+
+    pub(super) fn plain(text: impl AsRef<str>) -> Self {
+        Self::new(text, Tone::Plain)
+    }
+
+    fn width(&self) -> usize {
+        self.text.chars().count()
+    }
+
+    fn paint(&self, color: bool) -> String {
+        if color && self.tone != Tone::Plain && !self.text.is_empty() {
+            format!("{}{}\x1b[0m", self.tone.code(), self.text)
+        } else {
+            self.text.clone()
+        }
+    }
+}
+
+/// SSIDs, last lines and notes come from strangers: no control character of theirs reaches a terminal.
+pub(super) fn harmless(text: &str) -> String {
+    let invisible = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() || invisible(letter) {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+/// Aligned columns, two blanks apart, no borders. Ends in a line feed.
+pub(super) fn columns(head: &[&str], rows: &[Vec<Cell>], color: bool) -> String {
+    let head: Vec<Cell> = head
+        .iter()
+        .map(|word| Cell::new(word, Tone::Faint))
+        .collect();
+    let mut widths: Vec<usize> = Vec::new();
+    for row in std::iter::once(&head).chain(rows) {
+        for (index, cell) in row.iter().enumerate() {
+            if index == widths.len() {
+                widths.push(0);
+            }
+            widths[index] = widths[index].max(cell.width());
+        }
+    }
+    let mut text = String::new();
+    for row in std::iter::once(&head).chain(rows) {
+        let mut line = String::new();
+        let mut blanks = 0;
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&" ".repeat(blanks));
+            line.push_str(&cell.paint(color));
+            blanks = width - cell.width() + 2;
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Cells one after the other, a blank between, wrapped at `width` with `indent` blanks before later lines.
+pub(super) fn flow(
+    cells: &[Cell],
+    start: usize,
+    indent: usize,
+    width: usize,
+    color: bool,
+) -> String {
+    let mut text = String::new();
+    let mut column = start;
+    let mut first = true;
+    for cell in cells {
+        for word in cell.text.split(' ').filter(|word| !word.is_empty()) {
+            let length = word.chars().count();
+            if !first && column + 1 + length > width && column > indent {
+                text.push('\n');
+                text.push_str(&" ".repeat(indent));
+                column = indent;
+            } else if !first {
+                text.push(' ');
+                column += 1;
+            }
+            let piece = Cell {
+                text: word.to_owned(),
+                tone: cell.tone,
+            };
+            text.push_str(&piece.paint(color));
+            column += length;
+            first = false;
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// The first `width` characters, with an ellipsis when there are more.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars()
+        .take(width.saturating_sub(1))
+        .chain(['…'])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_cannot_drive_the_terminal() {
+        let cell = Cell::plain("free\x1b[2Jwifi\r\n\u{202e}x");
+        assert_eq!(cell.paint(true), "free\\u{1b}[2Jwifi\\r\\n\\u{202e}x");
+    }
+
+    #[test]
+    fn columns_align_and_lines_do_not_end_in_blanks() {
+        let rows = vec![
+            vec![
+                Cell::plain("a"),
+                Cell::new("up", Tone::Good),
+                Cell::plain(""),
+            ],
+            vec![Cell::plain("longer"), Cell::plain("é"), Cell::plain("x")],
+        ];
+        assert_eq!(
+            columns(&["NAME", "IS", "Z"], &rows, false),
+            "NAME    IS  Z\na       up\nlonger  é   x\n"
+        );
+        assert!(columns(&["NAME", "IS"], &rows, true).contains("a       \x1b[32mup\x1b[0m"));
+    }
+
+    #[test]
+    fn long_lines_wrap_under_their_indent() {
+        let cells = [Cell::plain("one two three"), Cell::plain("four")];
+        assert_eq!(flow(&cells, 2, 2, 10, false), "one two\n  three\n  four\n");
+    }
+}

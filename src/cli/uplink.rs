@@ -1,0 +1,115 @@
+//! `oobctl uplink`: ways out for management, and taking them up or down by hand.
+
+use clap::Subcommand;
+
+use crate::clock::Timestamp;
+use crate::command::Command;
+use crate::state::State;
+
+use super::client::Client;
+use super::face::{Face, Failure};
+use super::status::{internet, phase};
+use super::table::{Cell, columns, flow};
+use super::time::ago;
+use super::{Form, print_reply};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// All uplinks and why they are as they are
+    List,
+    /// Look for the trigger SSID at once
+    Scan {
+        /// As oobd.toml names it
+        name: String,
+    },
+    /// Dial now and stay up, whatever the mode says, until `auto`
+    Up {
+        /// As oobd.toml names it
+        name: String,
+    },
+    /// Hang up and stay down until `auto`
+    Down {
+        /// As oobd.toml names it
+        name: String,
+    },
+    /// Give it back to its mode
+    Auto {
+        /// As oobd.toml names it
+        name: String,
+    },
+}
+
+pub(super) async fn run(
+    verb: Verb,
+    form: Form,
+    mut client: Client,
+    face: &mut Face,
+) -> Result<(), Failure> {
+    let command = match verb {
+        Verb::List => return list(form, client, face).await,
+        Verb::Scan { name: uplink } => Command::RescanUplink { uplink },
+        Verb::Up { name: uplink } => Command::TakeUplinkUp { uplink },
+        Verb::Down { name: uplink } => Command::TakeUplinkDown { uplink },
+        Verb::Auto { name: uplink } => Command::ReleaseUplink { uplink },
+    };
+    let reply = client.command(command).await?;
+    print_reply(reply, form, face).await
+}
+
+async fn list(form: Form, mut client: Client, face: &mut Face) -> Result<(), Failure> {
+    let state = client.state().await?;
+    match form {
+        Form::Json => {
+            face.json(&serde_json::json!({ "uplinks": state.uplinks }))
+                .await
+        }
+        Form::Lines => {
+            for uplink in state.uplinks.values() {
+                face.json(uplink).await?;
+            }
+            Ok(())
+        }
+        Form::Text if state.uplinks.is_empty() => {
+            face.say("no uplinks\n").await;
+            Ok(())
+        }
+        Form::Text => {
+            face.print(&show(&state, Timestamp::now(), face.wrap(), face.color))
+                .await
+        }
+    }
+}
+
+pub(super) fn show(state: &State, now: Timestamp, width: usize, color: bool) -> String {
+    let none = || Cell::plain("-");
+    let rows: Vec<Vec<Cell>> = state
+        .uplinks
+        .values()
+        .map(|uplink| {
+            vec![
+                Cell::plain(&uplink.name),
+                phase(&uplink.phase),
+                Cell::plain(ago(uplink.since, now)),
+                uplink.ssid.as_ref().map_or_else(none, Cell::plain),
+                uplink
+                    .signal_dbm
+                    .map_or_else(none, |dbm| Cell::plain(format!("{dbm} dBm"))),
+                uplink.address.as_ref().map_or_else(none, Cell::plain),
+                internet(uplink.internet),
+            ]
+        })
+        .collect();
+    let head = [
+        "NAME", "STATE", "SINCE", "SSID", "SIGNAL", "ADDRESS", "INTERNET",
+    ];
+    let mut text = columns(&head, &rows, color);
+    for uplink in state
+        .uplinks
+        .values()
+        .filter(|uplink| !uplink.why.is_empty())
+    {
+        let why = Cell::plain(format!("{}: {}", uplink.name, uplink.why));
+        text.push_str(&flow(&[why], 0, 2, width, color));
+    }
+    text
+}
