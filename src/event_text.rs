@@ -223,6 +223,10 @@ impl fmt::Display for Kind {
             } => {
                 write!(f, "{actor}: {command}: {outcome}")
             }
+            Self::HostKeyReplaced { file, reason } => write!(
+                f,
+                "a new SSH host key was made, the old one lies in {file}: {reason}"
+            ),
             Self::NoteWritten { actor, text } => write!(f, "{actor} notes: {text}"),
         }
     }

@@ -87,7 +87,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 /// The shortest way to write a duration so that [`duration`] reads it again.
 pub(super) fn show_duration(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let whole = |(_, unit): &&(&str, u64)| millis % unit == 0 && millis >= *unit;
+    let whole = |(_, unit): &&(&str, u64)| millis.is_multiple_of(*unit) && millis >= *unit;
     match UNITS.iter().rev().find(whole) {
         Some((name, unit)) => format!("{}{name}", millis / unit),
         None => format!("{millis}ms"),
@@ -113,7 +113,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn show_size(bytes: u64) -> String {
-    let whole = |(_, unit): &&(&str, u64)| bytes % unit == 0 && bytes >= *unit;
+    let whole = |(_, unit): &&(&str, u64)| bytes.is_multiple_of(*unit) && bytes >= *unit;
     match SIZES.iter().rev().find(whole) {
         Some((name, unit)) => format!("{}{name}", bytes / unit),
         None => format!("{bytes} bytes"),
