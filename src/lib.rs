@@ -18,6 +18,7 @@ mod event_text;
 pub mod fact;
 pub mod fault;
 pub mod journal;
+pub mod link;
 pub mod ssh;
 pub mod state;
 pub mod supervisor;

@@ -10,6 +10,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import board as boards  # noqa: E402
+from links import peer_binary, spaces, world  # noqa: E402, F401
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,274 @@
+"""Network namespaces, links between them and real daemons inside them. Everything made here is taken down again.
+
+Fixtures of the tests of the link room: conftest.py takes them in.
+Needs root, iproute2, nftables, dnsmasq-base, radvd, udhcpd, tcpdump, iputils-ping, python3-scapy and python3-pytest.
+"""
+
+import json
+import os
+import pathlib
+import queue
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOOLS = ["ip", "nft", "dnsmasq", "radvd", "udhcpd", "ping"]
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+
+
+def wait_for(what, check, timeout=10.0):
+    """Waits for a level: calls check until it is true; its last value is the result."""
+    end = time.monotonic() + timeout
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {timeout} s")
+        time.sleep(0.05)
+
+
+class Space:
+    """A network namespace."""
+
+    def __init__(self, name):
+        self.name = name
+        self.processes = []
+        subprocess.run(["ip", "netns", "add", name], check=True)
+        self("ip link set lo up")
+
+    def __call__(self, command, check=True, timeout=20):
+        """Runs a shell command inside, returns what it printed."""
+        done = subprocess.run(
+            ["ip", "netns", "exec", self.name, "sh", "-c", command],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{self.name}: {command}\n{done.stdout}")
+        return done.stdout
+
+    def ok(self, command, timeout=20):
+        done = subprocess.run(
+            ["ip", "netns", "exec", self.name, "sh", "-c", command],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=timeout,
+        )
+        return done.returncode == 0
+
+    def start(self, *command, **more):
+        process = subprocess.Popen(["ip", "netns", "exec", self.name, *map(str, command)], **more)
+        self.processes.append(process)
+        return process
+
+    def stop(self, process):
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(3)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if process in self.processes:
+            self.processes.remove(process)
+
+    def close(self):
+        for process in list(self.processes):
+            self.stop(process)
+        subprocess.run(["ip", "netns", "del", self.name], check=False)
+
+
+def wire(left, left_name, right, right_name, mac=None):
+    """A cable between two namespaces, both ends down."""
+    subprocess.run(
+        ["ip", "-n", left.name, "link", "add", left_name, *(["address", mac] if mac else []), "type", "veth",
+         "peer", "name", right_name, "netns", right.name], check=True)
+
+
+class Dnsmasq:
+    """The real one: DHCP (and router advertisements) on one interface of a namespace."""
+
+    def __init__(self, space, interface, folder, *options, leases=None):
+        self.space, self.log = space, folder / f"dnsmasq-{interface}-{time.monotonic_ns()}.log"
+        leases = leases or folder / f"leases-{interface}-{time.monotonic_ns()}"
+        self.process = space.start(
+            "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--port=0",
+            f"--interface={interface}", "--bind-interfaces", "--no-ping", "--log-dhcp", "--user=root",
+            f"--log-facility={self.log}", f"--dhcp-leasefile={leases}", "--pid-file", *options,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for("dnsmasq starts", lambda: self.log.exists() and "started" in self.log.read_text())
+
+    def text(self):
+        return self.log.read_text()
+
+    def stop(self):
+        self.space.stop(self.process)
+
+
+class Peer:
+    """The link room of the real program, run inside a namespace (see tests/link_peer.rs)."""
+
+    def __init__(self, binary, space, folder, **config):
+        self.space, self.folder = space, folder
+        self.events, self.lines, self.log = [], queue.Queue(), folder / f"peer-{time.monotonic_ns()}.log"
+        environment = dict(os.environ, OOBD_PEER=json.dumps({"run": str(folder), **config}))
+        self.process = space.start(
+            binary, "--ignored", "--nocapture", "--quiet", "peer", env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self.log, "w"))
+        self.others = []
+        threading.Thread(target=self._read, daemon=True).start()
+        self._until("running")
+
+    def _read(self):
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                self.lines.put(json.loads(line))
+        self.lines.put(None)
+
+    def _drain(self, timeout):
+        try:
+            line = self.lines.get(timeout=timeout)
+        except queue.Empty:
+            return False
+        if line is None:
+            raise AssertionError(f"the peer ended\n{self.log.read_text()[-4000:]}")
+        if "event" in line:
+            self.events.append(line["event"])
+        else:
+            self.others.append(line)
+        return True
+
+    def _until(self, key, timeout=15.0):
+        end = time.monotonic() + timeout
+        while True:
+            for line in self.others:
+                if key in line:
+                    self.others.remove(line)
+                    return line[key]
+            left = end - time.monotonic()
+            assert left > 0, f"no {key} from the peer\n{self.log.read_text()[-4000:]}"
+            self._drain(left)
+
+    def say(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def ask(self, line):
+        self.say(line)
+        return self._until("reply", 25)
+
+    def state(self):
+        self.say("state")
+        return self._until("state")
+
+    def link(self, interface):
+        return self.state()["links"].get(interface, {})
+
+    def event(self, kind, timeout=15.0, after=0, **fields):
+        """The first event of this kind after a sequence number; waits for it."""
+        end = time.monotonic() + timeout
+        while True:
+            for event in self.events:
+                body = event["kind"].get(kind) if isinstance(event["kind"], dict) else None
+                if event["kind"] == kind:
+                    body = {}
+                if body is not None and event["seq"] > after and all(body.get(k) == v for k, v in fields.items()):
+                    return {"seq": event["seq"], "severity": event["severity"], **body}
+            left = end - time.monotonic()
+            assert left > 0, f"no {kind} {fields}: {self.events}\n{self.log.read_text()[-4000:]}"
+            self._drain(min(left, 0.5))
+
+    def last(self):
+        while self._drain(0.05):
+            pass
+        return self.events[-1]["seq"] if self.events else 0
+
+    def count(self, kind):
+        self.last()
+        return sum(1 for e in self.events if e["kind"] == kind or (isinstance(e["kind"], dict) and kind in e["kind"]))
+
+    def quit(self):
+        self.say("quit")
+        self._until("ended")
+        assert self.process.wait(5) == 0
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.space.processes.remove(self.process)
+
+
+@pytest.fixture(scope="session")
+def peer_binary():
+    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    assert not missing, f"{', '.join(missing)} missing: run scripts/setup"
+    build = subprocess.run(
+        ["cargo", "test", "--locked", "--no-run", "--test", "link_peer", "--message-format=json"],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=1800)
+    assert build.returncode == 0, "tests/link_peer.rs does not build"
+    for line in build.stdout.splitlines():
+        message = json.loads(line)
+        if message.get("executable") and message["target"]["name"] == "link_peer":
+            return message["executable"]
+    raise AssertionError("cargo names no binary for tests/link_peer.rs")
+
+
+@pytest.fixture
+def spaces(request):
+    """Makes namespaces with names of their own; takes them down at the end."""
+    made = []
+
+    def make(role):
+        name = f"oobd-{os.getpid()}-{len(made)}-{role}"
+        made.append(Space(name))
+        return made[-1]
+
+    yield make
+    for space in reversed(made):
+        space.close()
+
+
+class World:
+    """The board between a LAN host and a phone with "internet" (203.0.113.9, 2001:db8:9::9) behind it.
+
+    board: eth0 to lan (192.168.50.0/24, fd50::/64 by hand or by daemon), wlan0 to phone (172.20.10.0/28).
+    """
+
+    def __init__(self, spaces, folder, peer_binary):
+        self.folder, self.binary = folder, peer_binary
+        self.board, self.lan, self.phone = spaces("board"), spaces("lan"), spaces("phone")
+        wire(self.board, "eth0", self.lan, "lan0", "02:00:00:00:00:01")
+        wire(self.board, "wlan0", self.phone, "ap0", "02:00:00:00:00:02")
+        for space, interface, four, six in [
+            (self.lan, "lan0", "192.168.50.10/24", "fd50::10/64"),
+            (self.phone, "ap0", "172.20.10.1/28", "fd00:20:10::1/64"),
+        ]:
+            space(f"ip link set {interface} up; ip addr add {four} dev {interface}; ip -6 addr add {six} dev {interface} nodad")
+        internet = self.phone
+        internet("ip addr add 203.0.113.9/32 dev lo; ip -6 addr add 2001:db8:9::9/128 dev lo nodad")
+        internet("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
+        self.peer = None
+
+    def hotspot(self, *options, **more):
+        options = options or ("--dhcp-range=172.20.10.2,172.20.10.14,255.255.255.240,1h",)
+        return Dnsmasq(
+            self.phone, "ap0", self.folder, "--dhcp-authoritative", "--dhcp-option=3,172.20.10.1",
+            "--dhcp-option=6,172.20.10.1", "--enable-ra", "--dhcp-range=fd00:20:10::,ra-only,64",
+            "--dhcp-option=option6:dns-server,[fd00:20:10::1]", *options, **more)
+
+    def lan_server(self, *options, **more):
+        options = options or ("--dhcp-range=192.168.50.100,192.168.50.120,255.255.255.0,1h",)
+        return Dnsmasq(self.lan, "lan0", self.folder, "--dhcp-authoritative", *options, **more)
+
+    def start(self, **config):
+        config = {"lan": "eth0", "address": "192.168.50.2/24", "uplinks": ["wlan0"], "accept": True, "ssh": 22, **config}
+        self.peer = Peer(self.binary, self.board, self.folder, **config)
+        return self.peer
+
+
+@pytest.fixture
+def world(spaces, tmp_path, peer_binary):
+    return World(spaces, tmp_path, peer_binary)
