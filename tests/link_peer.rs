@@ -166,8 +166,8 @@ async fn serve(given: Value) {
         asks: commands.register(name),
         stop: stop.clone(),
         tracker: tracker.clone(),
-        pulse: Pulse::new(asked.clone()).0,
-        ready: Ready(watch::channel(false).0),
+        pulse: Pulse::new(asked.clone(), Arc::default()),
+        ready: Ready::new(watch::channel(false).0, Arc::default()),
         dirs: dirs.clone(),
     };
     let owner = link::run(

@@ -9,7 +9,7 @@ use crate::access::Directory;
 use crate::config::{Config, Console, Lan, Oob, Probe, Ssh, Uplink};
 use crate::journal::Reader;
 use crate::state::Store;
-use crate::{console, control, ssh, uplink};
+use crate::{console, control, link, ssh, uplink};
 
 /// One owner with all of its configuration: two equal parts need no restart at a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,9 @@ pub fn parts(config: &Config) -> Vec<Part> {
 /// Loads firewall, switches and rules before any link comes up. A failure is logged and left to the guard, which
 /// tries again: a board that cannot be reached helps nobody, and forwarding is off in the kernel's defaults.
 pub async fn seal(config: &Config) {
-    let _ = config;
+    if let Err(error) = link::seal(config).await {
+        tracing::error!("the board is not sealed: {}", crate::fault::chain(&error));
+    }
 }
 
 impl Part {
@@ -134,20 +136,16 @@ impl Part {
                 boxed(ssh::run(ctx, ssh, access, store, journal, lan_interface))
             }
             Self::Control => boxed(control::run(ctx, access, store, journal)),
-            // Registered here when they land; until then the owner only answers its pulse.
-            Self::Link { .. } | Self::Guard { .. } => boxed(idle(ctx)),
-        }
-    }
-}
-
-async fn idle(mut ctx: Context) -> Result<(), Fault> {
-    ctx.ready.open();
-    loop {
-        tokio::select! {
-            // cancel-safe: a token has nothing to lose
-            () = ctx.stop.cancelled() => return Ok(()),
-            // cancel-safe: see Pulse::beat
-            () = ctx.pulse.beat() => {}
+            Self::Link {
+                lan,
+                uplinks,
+                ssh_port,
+            } => boxed(link::run(ctx, lan, uplinks, ssh_port)),
+            Self::Guard {
+                lan,
+                uplinks,
+                ssh_port,
+            } => boxed(link::guard::run(ctx, lan, uplinks, ssh_port)),
         }
     }
 }
