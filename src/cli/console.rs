@@ -281,7 +281,7 @@ impl<'f> Session<'f> {
                 self.tell(&format!("{bytes} bytes went by too fast and are not shown"))
                     .await;
             }
-            Output::Notice(text) => self.tell(&text).await,
+            Output::Notice(text) => self.line(&text).await,
             Output::Ended(reason) => {
                 self.tell(&format!("the session ended: {reason}")).await;
                 return Err(Failure::Silent);
@@ -290,12 +290,16 @@ impl<'f> Session<'f> {
         Ok(Next::Stay)
     }
 
-    /// A line of our own, marked so that nobody takes it for the device's.
+    /// Words of ours, marked so that nobody takes them for the device's.
     async fn tell(&mut self, text: &str) {
+        self.line(&format!("[-- {text} --]")).await;
+    }
+
+    async fn line(&mut self, text: &str) {
         let end = self.newline;
         let start = if end == "\n" { "" } else { end };
         self.face
-            .say(&format!("{start}[{}]{end}", harmless(text)))
+            .say(&format!("{start}{}{end}", harmless(text)))
             .await;
     }
 }

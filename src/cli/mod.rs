@@ -6,6 +6,8 @@ mod config;
 mod console;
 mod event;
 mod face;
+#[cfg(test)]
+mod golden;
 mod password;
 mod status;
 mod table;

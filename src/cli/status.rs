@@ -65,7 +65,7 @@ pub(super) async fn run(
     }
 }
 
-/// The screen, `width` columns wide.
+/// The screen, `width` columns wide; what matters least stands last, where a small terminal cuts it off.
 pub(super) fn show(state: &State, now: Timestamp, width: usize, color: bool) -> String {
     let mut screen = Screen {
         text: String::new(),
@@ -73,6 +73,7 @@ pub(super) fn show(state: &State, now: Timestamp, width: usize, color: bool) -> 
         color,
     };
     head(&mut screen, state, now);
+    problems(&mut screen, state);
     for link in state
         .links
         .values()
@@ -83,8 +84,8 @@ pub(super) fn show(state: &State, now: Timestamp, width: usize, color: bool) -> 
     for uplink in state.uplinks.values() {
         screen.line("Uplink", &uplink_line(uplink, now));
     }
-    consoles(&mut screen, state, now);
     screen.line("Guard", &guard(state, now));
+    consoles(&mut screen, state, now);
     for door in state.doors.values() {
         let mut cells = vec![Cell::plain(&door.name), Cell::plain(&door.address)];
         if let Some(fingerprint) = &door.fingerprint {
@@ -92,7 +93,6 @@ pub(super) fn show(state: &State, now: Timestamp, width: usize, color: bool) -> 
         }
         screen.line("Door", &cells);
     }
-    problems(&mut screen, state);
     screen.text
 }
 
@@ -113,10 +113,10 @@ impl Screen {
 fn head(screen: &mut Screen, state: &State, now: Timestamp) {
     let oob = match (state.oob, state.working_networks()) {
         (true, _) => Cell::new("OOB ON", Tone::Good),
-        (false, 0) => Cell::new("OOB off, NO network works", Tone::Bad),
+        (false, 0) => Cell::new("OOB off: NO network works", Tone::Bad),
         (false, _) => Cell::new("OOB off", Tone::Strong),
     };
-    let mut cells = vec![oob, Cell::plain(format!("mode {},", state.mode))];
+    let mut cells = vec![oob, Cell::plain(format!("mode {}", state.mode))];
     let up = ago(state.started_at, now);
     cells.push(Cell::plain(format!("oobd {} up {up}", state.version)));
     if !state.ready {
@@ -184,15 +184,18 @@ fn uplink_line(uplink: &Uplink, now: Timestamp) -> Vec<Cell> {
         cells.push(Cell::plain(address));
     }
     if uplink.phase == UplinkPhase::Up {
-        cells.push(Cell::plain("internet"));
-        cells.push(internet(uplink.internet));
+        cells.push(match uplink.internet {
+            Internet::Unknown => Cell::new("internet unknown", Tone::Faint),
+            Internet::Yes => Cell::new("internet", Tone::Good),
+            Internet::No => Cell::new("NO internet", Tone::Bad),
+        });
     }
     let since = ago(uplink.since, now);
     if !since.is_empty() {
         cells.push(Cell::plain(format!("for {since}")));
     }
     if !uplink.why.is_empty() {
-        cells.push(Cell::plain(format!("- {}", uplink.why)));
+        cells.push(Cell::plain(&uplink.why));
     }
     cells
 }
@@ -232,7 +235,7 @@ fn consoles(screen: &mut Screen, state: &State, now: Timestamp) {
             cells.push(Cell::plain(people(&console.sessions)));
         } else {
             cells.push(Cell::plain(format!("for {}", ago(console.since, now))));
-            cells.push(Cell::plain(format!("- {}", console.why)));
+            cells.push(Cell::plain(&console.why));
         }
         screen.line("Console", &cells);
     }

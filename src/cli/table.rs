@@ -100,7 +100,8 @@ pub(super) fn columns(head: &[&str], rows: &[Vec<Cell>], color: bool) -> String 
     text
 }
 
-/// Cells one after the other, a blank between, wrapped at `width` with `indent` blanks before later lines.
+/// Cells one after the other, two blanks between, wrapped at `width` with `indent` blanks before later lines.
+/// A cell that fits a line is not torn apart.
 pub(super) fn flow(
     cells: &[Cell],
     start: usize,
@@ -108,31 +109,66 @@ pub(super) fn flow(
     width: usize,
     color: bool,
 ) -> String {
-    let mut text = String::new();
-    let mut column = start;
-    let mut first = true;
-    for cell in cells {
-        for word in cell.text.split(' ').filter(|word| !word.is_empty()) {
-            let length = word.chars().count();
-            if !first && column + 1 + length > width && column > indent {
-                text.push('\n');
-                text.push_str(&" ".repeat(indent));
-                column = indent;
-            } else if !first {
-                text.push(' ');
-                column += 1;
+    let mut lines = Lines {
+        text: String::new(),
+        column: start,
+        fresh: true,
+        indent,
+        width,
+    };
+    for cell in cells.iter().filter(|cell| !cell.text.is_empty()) {
+        let whole = cell.width() <= width.saturating_sub(indent);
+        let mut gap = 2;
+        let pieces: Vec<&str> = match whole {
+            true => vec![&cell.text],
+            false => cell
+                .text
+                .split(' ')
+                .filter(|word| !word.is_empty())
+                .collect(),
+        };
+        for piece in pieces {
+            // A word longer than a line (a fingerprint on a phone) goes on in the next.
+            let letters: Vec<char> = piece.chars().collect();
+            for part in letters.chunks(width.saturating_sub(indent).max(1)) {
+                let part = Cell {
+                    text: part.iter().collect(),
+                    tone: cell.tone,
+                };
+                lines.put(&part, gap, color);
+                gap = 1;
             }
-            let piece = Cell {
-                text: word.to_owned(),
-                tone: cell.tone,
-            };
-            text.push_str(&piece.paint(color));
-            column += length;
-            first = false;
         }
     }
-    text.push('\n');
-    text
+    lines.text.push('\n');
+    lines.text
+}
+
+/// Text being wrapped.
+struct Lines {
+    text: String,
+    column: usize,
+    /// Nothing stands on this line yet but its indent.
+    fresh: bool,
+    indent: usize,
+    width: usize,
+}
+
+impl Lines {
+    fn put(&mut self, piece: &Cell, gap: usize, color: bool) {
+        let gap = if self.fresh { 0 } else { gap };
+        if !self.fresh && self.column + gap + piece.width() > self.width {
+            self.text.push('\n');
+            self.text.push_str(&" ".repeat(self.indent));
+            self.column = self.indent;
+        } else {
+            self.text.push_str(&" ".repeat(gap));
+            self.column += gap;
+        }
+        self.text.push_str(&piece.paint(color));
+        self.column += piece.width();
+        self.fresh = false;
+    }
 }
 
 /// The first `width` characters, with an ellipsis when there are more.
@@ -175,7 +211,18 @@ mod tests {
 
     #[test]
     fn long_lines_wrap_under_their_indent() {
-        let cells = [Cell::plain("one two three"), Cell::plain("four")];
-        assert_eq!(flow(&cells, 2, 2, 10, false), "one two\n  three\n  four\n");
+        let cells = [
+            Cell::plain("one two three"),
+            Cell::plain("four"),
+            Cell::plain("five six"),
+        ];
+        assert_eq!(
+            flow(&cells, 2, 2, 10, false),
+            "one two\n  three\n  four\n  five six\n"
+        );
+        assert_eq!(
+            flow(&cells, 0, 2, 80, false),
+            "one two three  four  five six\n"
+        );
     }
 }
