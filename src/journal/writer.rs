@@ -250,10 +250,10 @@ fn log(event: &Event) {
     let (source, seq) = (event.source.as_str(), event.seq);
     match event.severity {
         Severity::Emergency | Severity::Alert | Severity::Critical | Severity::Error => {
-            tracing::error!(seq, source, "{:?}", event.kind);
+            tracing::error!(seq, source, "{}", event.kind);
         }
-        Severity::Warning => tracing::warn!(seq, source, "{:?}", event.kind),
-        Severity::Notice | Severity::Info => tracing::info!(seq, source, "{:?}", event.kind),
-        Severity::Debug => tracing::debug!(seq, source, "{:?}", event.kind),
+        Severity::Warning => tracing::warn!(seq, source, "{}", event.kind),
+        Severity::Notice | Severity::Info => tracing::info!(seq, source, "{}", event.kind),
+        Severity::Debug => tracing::debug!(seq, source, "{}", event.kind),
     }
 }
