@@ -12,6 +12,9 @@ rm -f "$T/etc/machine-id"; : > "$T/etc/machine-id"
 sed -i 's#^root:[^:]*:#root:!*:#' "$T/etc/shadow"
 # Starting point of the clock on a board without one.
 touch "$T/usr/lib/clock-epoch"
+# Debian leaves this choice to its alternatives system, which is not in the image. Without it the kernel stays in the world
+# domain, whatever country is configured, and 5 GHz is passive only.
+for f in "$T"/usr/lib/firmware/regulatory.db*-debian; do [ ! -e "$f" ] || ln -sfn "$(basename "$f")" "${f%-debian}"; done
 # Interface names stay eth0 and wlan0 with any kernel command line.
 for l in 73-usb-net-by-mac 99-default; do ln -sfn /dev/null "$T/etc/systemd/network/$l.link"; done
 # A base brings units of its own; only these may run. Each line says why it does not.

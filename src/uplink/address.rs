@@ -1,21 +1,28 @@
-//! Asks the link owner for addresses, in order, and asks again while it does not answer. Touches no address itself.
+//! Asks the link owner for addresses, and asks again while it does not answer. Touches no address itself.
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::command::{Actor, Command, Commands};
 
-/// Asks that may wait while the link owner is being restarted; the newest says it all, see [`serve`].
-const WAITING: usize = 16;
 /// Pause before a refused or unanswered ask is repeated.
-const REPEAT: Duration = Duration::from_millis(500);
+const REPEAT: Duration = Duration::from_millis(300);
 
-/// Cheap handle; asks are carried out by a task of its own, so that a stuck link owner never stops the uplink.
+/// What the link owner shall have been told in the end. Counters, because giving addresses back and asking anew is
+/// not the same as doing nothing: the network behind the link may be another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Wish {
+    asked: u64,
+    given_back: u64,
+    wanted: bool,
+}
+
+/// Asks are carried out by a task of its own, so that a stuck link owner never stops the uplink.
 #[derive(Debug)]
-pub(super) struct Addresser(mpsc::Sender<bool>);
+pub(super) struct Addresser(watch::Sender<Wish>);
 
 impl Addresser {
     pub(super) fn spawn(
@@ -25,58 +32,64 @@ impl Addresser {
         owner: String,
         interface: String,
     ) -> Self {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        tracker.spawn(serve(receiver, stop, commands, owner, interface));
+        let (sender, wishes) = watch::channel(Wish::default());
+        tracker.spawn(serve(wishes, stop, commands, owner, interface));
         Self(sender)
     }
 
-    /// Never waits. With the queue full the link owner is stuck; the uplink asks again by itself.
+    /// Never waits.
     pub(super) fn ask(&self, wanted: bool) {
-        if self.0.try_send(wanted).is_err() {
-            tracing::warn!("the link owner does not answer, ask dropped");
-        }
+        self.0.send_modify(|wish| {
+            let counter = if wanted {
+                &mut wish.asked
+            } else {
+                &mut wish.given_back
+            };
+            *counter = counter.wrapping_add(1);
+            wish.wanted = wanted;
+        });
     }
 }
 
+/// Ends when the uplink owner drops its handle and what it wished is done, or was tried once after the stop.
 async fn serve(
-    mut asks: mpsc::Receiver<bool>,
+    mut wishes: watch::Receiver<Wish>,
     stop: CancellationToken,
     commands: Commands,
     owner: String,
     interface: String,
 ) {
-    // Ends when the uplink owner drops its handle; what was asked before that is still carried out.
-    let Some(mut wanted) = asks.recv().await else {
-        return;
-    };
+    let mut done = Wish::default();
     loop {
-        let command = if wanted {
-            Command::AddressLink {
+        let wish = *wishes.borrow_and_update();
+        let command = if wish.given_back != done.given_back {
+            Some(Command::UnaddressLink {
                 interface: interface.clone(),
-            }
+            })
+        } else if wish.wanted && wish.asked != done.asked {
+            Some(Command::AddressLink {
+                interface: interface.clone(),
+            })
         } else {
-            Command::UnaddressLink {
-                interface: interface.clone(),
-            }
+            None
         };
-        let done = commands.send(Actor::Owner(owner.clone()), command).await;
-        let next = match done {
-            Ok(_) => asks.recv().await,
+        let Some(command) = command else {
+            if wishes.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        let giving_back = matches!(command, Command::UnaddressLink { .. });
+        match commands.send(Actor::Owner(owner.clone()), command).await {
+            Ok(_) if giving_back => done.given_back = wish.given_back,
+            Ok(_) => done.asked = wish.asked,
             Err(refusal) => {
-                tracing::info!(%refusal, wanted, "the link owner did not take the ask");
-                tokio::select! {
-                    // cancel-safe per docs on Receiver::recv()
-                    next = asks.recv() => next,
-                    // cancel-safe: a timer has nothing to lose
-                    () = tokio::time::sleep(REPEAT) => Some(wanted),
-                    // cancel-safe per docs on CancellationToken::cancelled()
-                    () = stop.cancelled() => return,
+                tracing::info!(%refusal, "the link owner did not take the ask");
+                if stop.is_cancelled() {
+                    return;
                 }
+                tokio::time::sleep(REPEAT).await;
             }
-        };
-        match next {
-            Some(next) => wanted = next,
-            None => return,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::config::Wifi;
 use crate::event::HotspotFault;
 
 /// An access point heard longer ago than this is not joined: it may be gone.
-const FRESH: Duration = Duration::from_secs(6);
+const FRESH: Duration = Duration::from_secs(2);
 /// First and longest pause after a refusal. Short, because somebody stands there with the phone; a wrong passphrase
 /// is not tried more often than once a minute, because some phones lock out.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
@@ -60,8 +60,8 @@ pub struct Look {
 struct Page {
     ssid: Vec<u8>,
     last_seen: Instant,
-    /// The last fault told.
-    told: Option<HotspotFault>,
+    /// Faults told, one of each kind.
+    told: Vec<HotspotFault>,
     /// Fault of the last try to join.
     failed: Option<HotspotFault>,
     strikes: u32,
@@ -171,7 +171,15 @@ impl Book {
             .get(target.ssid)
             .cloned()
             .unwrap_or_default();
-        let news = self.tell(&finding, &ssid, now);
+        // A radio that fails once is no news: the next try mostly succeeds, or the hotspot is gone.
+        let before = self.pages.get(&target.bssid).map_or(0, |page| page.strikes);
+        let news = match finding.fault {
+            HotspotFault::Rejected(_) if before == 0 => {
+                self.page(&finding, &ssid, now);
+                false
+            }
+            _ => self.tell(&finding, &ssid, now),
+        };
         let Some(page) = self.pages.get_mut(&target.bssid) else {
             return (None, now + FIRST_PAUSE);
         };
@@ -197,7 +205,8 @@ impl Book {
     /// This one accepted us. Others of its SSID that refused the same passphrase are twins.
     pub fn accepted(&mut self, target: &Target, now: Instant) -> Vec<Finding> {
         if let Some(page) = self.pages.get_mut(&target.bssid) {
-            (page.told, page.failed, page.strikes, page.not_before) = (None, None, 0, None);
+            (page.failed, page.strikes, page.not_before) = (None, 0, None);
+            page.told.clear();
         }
         let ssid = self
             .wifi
@@ -234,36 +243,47 @@ impl Book {
 
     /// Notes the fault; true when it is news.
     fn tell(&mut self, finding: &Finding, ssid: &[u8], now: Instant) -> bool {
-        if self.pages.len() >= MOST
-            && !self.pages.contains_key(&finding.bssid)
-            && let Some(oldest) = self
-                .pages
-                .iter()
-                .min_by_key(|(_, p)| p.last_seen)
-                .map(|(b, _)| *b)
+        let page = self.page(finding, ssid, now);
+        let kind = std::mem::discriminant(&finding.fault);
+        if page
+            .told
+            .iter()
+            .any(|told| std::mem::discriminant(told) == kind)
         {
-            self.pages.remove(&oldest);
-        }
-        let page = self.pages.entry(finding.bssid).or_insert_with(|| Page {
-            ssid: ssid.to_vec(),
-            last_seen: now,
-            told: None,
-            failed: None,
-            strikes: 0,
-            not_before: None,
-            avoid_sae: false,
-        });
-        page.last_seen = now;
-        if page.told.as_ref() == Some(&finding.fault) {
             return false;
         }
-        page.told = Some(finding.fault.clone());
+        page.told.push(finding.fault.clone());
         self.reports.retain(|at| now.duration_since(*at) < FORGET);
         if self.reports.len() >= MOST {
             return false;
         }
         self.reports.push(now);
         true
+    }
+
+    /// The page of this access point, a new one when there is none.
+    fn page(&mut self, finding: &Finding, ssid: &[u8], now: Instant) -> &mut Page {
+        if self.pages.len() >= MOST
+            && !self.pages.contains_key(&finding.bssid)
+            && let Some(oldest) = self
+                .pages
+                .iter()
+                .min_by_key(|(_, page)| page.last_seen)
+                .map(|(bssid, _)| *bssid)
+        {
+            self.pages.remove(&oldest);
+        }
+        let page = self.pages.entry(finding.bssid).or_insert_with(|| Page {
+            ssid: ssid.to_vec(),
+            last_seen: now,
+            told: vec![],
+            failed: None,
+            strikes: 0,
+            not_before: None,
+            avoid_sae: false,
+        });
+        page.last_seen = now;
+        page
     }
 
     fn paused(&self, bssid: Bssid, now: Instant) -> bool {

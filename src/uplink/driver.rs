@@ -419,7 +419,9 @@ impl Owner {
         };
         let (target, address) = match self.machine.state() {
             State::Joining { target, .. } | State::Leasing { target, .. } => (Some(target), None),
-            State::Up { target, address } => (Some(target), Some(address.clone())),
+            State::Up {
+                target, address, ..
+            } => (Some(target), Some(address.clone())),
             _ => (None, None),
         };
         let fact = fact::Uplink {

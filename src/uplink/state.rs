@@ -17,8 +17,6 @@ const VERDICT: Duration = Duration::from_millis(300);
 pub const LEASE_LIMIT: Duration = Duration::from_secs(20);
 /// An IPv6 router without DHCPv4 beside it is taken as the way out after this.
 const ROUTER_GRACE: Duration = Duration::from_secs(6);
-/// The link owner is asked again for an address this often while there is none; asking twice is harmless.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Where the uplink stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,13 +39,14 @@ pub enum State {
         target: Target,
         seen: Instant,
         until: Instant,
-        ask_at: Instant,
         /// IPv6 prefix of a router, and when it will do.
         router: Option<(String, Instant)>,
     },
     Up {
         target: Target,
         address: String,
+        /// By DHCP; else by an IPv6 router alone, and no lease can be lost.
+        leased: bool,
     },
     /// Goes on looking; `retry_at` is when the same hotspot is tried again.
     Failed {
@@ -147,14 +146,8 @@ impl Machine {
             State::Joining { until, broken, .. } => {
                 Some(broken.as_ref().map_or(*until, |(_, at)| *at))
             }
-            State::Leasing {
-                until,
-                ask_at,
-                router,
-                ..
-            } => {
-                let first = (*until).min(*ask_at);
-                Some(router.as_ref().map_or(first, |(_, at)| first.min(*at)))
+            State::Leasing { until, router, .. } => {
+                Some(router.as_ref().map_or(*until, |(_, at)| (*until).min(*at)))
             }
             State::Failed { retry_at, .. } => Some(*retry_at),
         }
@@ -271,7 +264,6 @@ impl State {
                     target: target.clone(),
                     seen,
                     until: now + LEASE_LIMIT,
-                    ask_at: now + ASK_AGAIN,
                     router: None,
                 },
                 vec![Effect::Address, Effect::Accepted(target)],
@@ -321,42 +313,38 @@ impl State {
             target,
             seen,
             until,
-            ask_at,
             mut router,
         } = self
         else {
             return (self, vec![]);
         };
-        let up = |target: Target, address: String| {
+        let up = |target: Target, address: String, leased: bool| {
             let effect = Effect::Up {
                 target: target.clone(),
                 address: address.clone(),
                 after: now.duration_since(seen),
             };
-            (Self::Up { target, address }, vec![effect])
+            let state = Self::Up {
+                target,
+                address,
+                leased,
+            };
+            (state, vec![effect])
         };
-        let (mut again, mut effects) = (ask_at, vec![]);
+        let mut effects = vec![];
         match input {
-            Input::LeaseAcquired(address) => return up(target, address),
+            Input::LeaseAcquired(address) => return up(target, address, true),
             Input::Disconnected { bssid, reason, .. } if bssid == target.bssid => {
                 return lost(target, reason, false);
             }
             Input::RouterFound(prefix) if router.is_none() => {
                 router = Some((prefix, now + ROUTER_GRACE));
             }
-            Input::Tick => {
-                if let Some((prefix, at)) = &router
-                    && now >= *at
-                {
-                    return up(target, prefix.clone());
-                }
-                if now >= until {
-                    return no_lease(target, now);
-                }
-                if now >= ask_at {
-                    (again, effects) = (now + ASK_AGAIN, vec![Effect::Address]);
-                }
-            }
+            Input::Tick => match &router {
+                Some((prefix, at)) if now >= *at => return up(target, prefix.clone(), false),
+                _ if now >= until => return no_lease(target, now),
+                _ => {}
+            },
             Input::LinkForgot => effects.push(Effect::Address),
             _ => {}
         }
@@ -364,38 +352,47 @@ impl State {
             target,
             seen,
             until,
-            ask_at: again,
             router,
         };
         (state, effects)
     }
 
     fn up(self, input: Input, now: Instant) -> (Self, Vec<Effect>) {
-        let Self::Up { target, address } = self else {
+        let Self::Up {
+            target,
+            address,
+            leased,
+        } = self
+        else {
             return (self, vec![]);
+        };
+        let stay = |target, address, leased, effects| {
+            let state = Self::Up {
+                target,
+                address,
+                leased,
+            };
+            (state, effects)
         };
         match input {
             Input::Disconnected { bssid, reason, .. } if bssid == target.bssid => {
                 lost(target, reason, true)
             }
-            Input::LeaseAcquired(address) => (Self::Up { target, address }, vec![]),
-            Input::LeaseLost(reason) => (
+            Input::LeaseAcquired(address) => stay(target, address, true, vec![]),
+            // The link owner goes on asking for one.
+            Input::LeaseLost(reason) if leased => (
                 Self::Leasing {
                     target,
                     seen: now,
                     until: now + LEASE_LIMIT,
-                    ask_at: now + ASK_AGAIN,
                     router: None,
                 },
-                vec![
-                    Effect::Down {
-                        reason: format!("its address is gone: {reason}"),
-                    },
-                    Effect::Address,
-                ],
+                vec![Effect::Down {
+                    reason: format!("its address is gone: {reason}"),
+                }],
             ),
-            Input::LinkForgot => (Self::Up { target, address }, vec![Effect::Address]),
-            _ => (Self::Up { target, address }, vec![]),
+            Input::LinkForgot => stay(target, address, leased, vec![Effect::Address]),
+            _ => stay(target, address, leased, vec![]),
         }
     }
 }

@@ -109,6 +109,9 @@ async fn a_hotspot_with_ipv6_only_is_up_after_a_grace() {
     assert_eq!(effects, []);
     let (machine, _) = machine.step(Input::Tick, now + ROUTER_GRACE);
     assert!(matches!(machine.state(), State::Up { address, .. } if address == "2001:db8::/64"));
+    let silent = Input::LeaseLost("nobody answers".into());
+    let (machine, effects) = machine.step(silent, now + ROUTER_GRACE);
+    assert!(matches!(machine.state(), State::Up { .. }) && effects.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,9 +160,20 @@ async fn a_link_owner_that_forgot_is_told_again() {
     let mut inputs = up();
     inputs.push(Input::LinkForgot);
     assert_eq!(after(&inputs).1, [Effect::Address]);
-    let (machine, _, now) = after(&up()[..4]);
-    let (_, effects) = machine.step(Input::Tick, now + ASK_AGAIN);
-    assert_eq!(effects, [Effect::Address]);
+    let mut inputs = up()[..4].to_vec();
+    inputs.push(Input::LinkForgot);
+    assert_eq!(after(&inputs).1, [Effect::Address]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_lease_is_waited_for_and_then_the_hotspot_is_left() {
+    let mut inputs = up();
+    inputs.push(Input::LeaseLost("expired".into()));
+    let (machine, effects, now) = after(&inputs);
+    assert!(matches!(machine.state(), State::Leasing { .. }));
+    assert!(matches!(&effects[..], [Effect::Down { .. }]));
+    let (machine, _) = machine.step(Input::Tick, now + LEASE_LIMIT);
+    assert!(matches!(machine.state(), State::Failed { .. }));
 }
 
 fn any_input() -> impl Strategy<Value = Input> {

@@ -67,7 +67,9 @@ pub fn phase(
             UplinkPhase::Leasing,
             format!("in hotspot `{}`, waiting for an address", target.name),
         ),
-        State::Up { target, address } => (
+        State::Up {
+            target, address, ..
+        } => (
             UplinkPhase::Up,
             format!("in hotspot `{}` as {address}", target.name),
         ),

@@ -174,7 +174,8 @@ impl<'a> Session<'a> {
         match order {
             Order::Scan { frequencies } => {
                 let list: Vec<String> = frequencies.iter().map(u32::to_string).collect();
-                let mut command = String::from("SCAN TYPE=ONLY");
+                // Without only_new the kernel repeats what it heard up to 30 s ago, a hotspot just switched off among it.
+                let mut command = String::from("SCAN TYPE=ONLY only_new=1");
                 if !list.is_empty() {
                     command += &format!(" freq={}", list.join(","));
                 }
