@@ -66,6 +66,42 @@ fn bad_files_give_the_text_beside_them() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// What the card of every board is made with.
+#[test]
+fn the_file_of_the_image_is_good() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("board/common/oobd.toml");
+    let text = fs::read_to_string(path).unwrap();
+    if let Err(problems) = config::load(&text, &folders()) {
+        panic!("{}", config::render(&problems, "board/common/oobd.toml"));
+    }
+}
+
+/// The example of docs/config.md is good, and its table has every key there is.
+#[test]
+fn the_page_about_the_file_is_right() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/config.md");
+    let page = fs::read_to_string(page).unwrap();
+    let example = page.split("```toml\n").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    if let Err(problems) = config::load(example, &folders()) {
+        panic!("{}", config::render(&problems, "docs/config.md"));
+    }
+    let whole = fs::read_to_string(here().join("good/whole.toml")).unwrap();
+    let keys = whole
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .flat_map(|line| line.split([',', '{']))
+        .filter_map(|part| part.split_once(" = "))
+        .map(|(key, _)| key.trim());
+    for key in keys {
+        let named = page.contains(&format!("`{key}`")) || page.contains(&format!(".{key}`"));
+        assert!(
+            named || key == "hex",
+            "docs/config.md does not tell of {key}"
+        );
+    }
+}
+
 #[test]
 fn the_minimal_file_is_the_built_in_configuration() {
     let config = config::load("schema = 1", &folders()).unwrap();

@@ -98,7 +98,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
     let file = File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => failed(
             format!("there is no file {}", path.display()),
-            Some("docs/config.md has one to start from"),
+            Some("a file that says `schema = 1` is enough to begin with"),
         ),
         _ => failed(format!("cannot open {}: {error}", path.display()), None),
     })?;
