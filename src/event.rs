@@ -269,6 +269,15 @@ pub enum Kind {
         file: String,
         reason: String,
     },
+    /// What this console receives is no longer stored; it works on without.
+    TranscriptFailed {
+        console: String,
+        reason: String,
+    },
+    TranscriptResumed {
+        console: String,
+        lost_bytes: u64,
+    },
 }
 
 impl Kind {
@@ -285,6 +294,7 @@ impl Kind {
             | Self::UplinkDown { .. }
             | Self::InternetLost { .. }
             | Self::ConsoleLost { .. }
+            | Self::TranscriptFailed { .. }
             | Self::SignInRefused { .. }
             | Self::ForwardRefused { .. }
             | Self::LeaseLost { .. } => Severity::Warning,
@@ -303,6 +313,7 @@ impl Kind {
             | Self::OobEntered { .. }
             | Self::OobLeft { .. }
             | Self::ConsoleOpened { .. }
+            | Self::TranscriptResumed { .. }
             | Self::SignInAccepted { .. }
             | Self::ForwardOpened { .. }
             | Self::BreakSent { .. }

@@ -227,6 +227,16 @@ impl fmt::Display for Kind {
                 f,
                 "a new SSH host key was made, the old one lies in {file}: {reason}"
             ),
+            Self::TranscriptFailed { console, reason } => {
+                write!(f, "console {console} is no longer recorded: {reason}")
+            }
+            Self::TranscriptResumed {
+                console,
+                lost_bytes,
+            } => write!(
+                f,
+                "console {console} is recorded again, {lost_bytes} bytes were not"
+            ),
             Self::NoteWritten { actor, text } => write!(f, "{actor} notes: {text}"),
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use oobd::command::{Command, Input, Output, Refusal, Reply};
+use oobd::console::transcript::{self, Entry, Reader, Since};
 use oobd::event::Kind;
 use oobd::fact::PortPhase;
 use tokio::time::Instant;
@@ -312,24 +313,111 @@ async fn breaks_are_bounded_journaled_and_for_the_writer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_ends_sessions_closes_the_port_and_leaves_no_thread() {
-    let (mut bench, device) = Bench::started().await;
-    let before = threads();
+    let mut bench = Bench::new();
+    bench.console.name = "halting".into();
+    let device = bench.plug();
+    bench.start();
+    bench.phase(PortPhase::Open).await;
+    assert!(threads().contains("log halting"));
     let mut alice = bench.attach("alice", true, 0).await;
     let mut deaf = bench.attach("deaf", false, 0).await;
     bench.finish().await;
     assert_eq!(alice.ended().await, "oobd stops serving this console");
     assert!(deaf.0.output.recv().await.is_some());
     assert_eq!(bench.fact(), None);
-    let after = threads();
-    let ours = |names: &std::collections::BTreeSet<String>| {
-        names.iter().filter(|name| name.starts_with("log ")).count()
-    };
-    assert!(ours(&after) == 0, "{before:?} {after:?}");
-    // The port is free again: nobody else holds the slave, so the master reads an end.
+    assert!(!threads().contains("log halting"), "{:?}", threads());
+    // The port is free again.
     drop(device);
     let again = bench.plug();
     bench.start();
     bench.phase(PortPhase::Open).await;
     drop(again);
     bench.phase(PortPhase::Gone).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_transcript_keeps_what_came_and_the_history_survives_a_restart() {
+    let (mut bench, mut device) = Bench::started().await;
+    let alice = bench.attach("alice", true, 0).await;
+    device.send(b"login: \r\n\0\xff\r\nswitch# ").await;
+    bench
+        .until("read", |console| console.last_line == "switch#")
+        .await;
+    alice.give(Input::Break { millis: 1 }).await;
+    bench
+        .event("break", |kind| {
+            matches!(kind, Kind::BreakSent { .. }).then_some(())
+        })
+        .await;
+    bench.finish().await;
+    drop(alice);
+
+    bench.start();
+    let console = bench.phase(PortPhase::Open).await;
+    assert_eq!(console.last_line, "switch#");
+    let mut bob = bench.attach("bob", true, 1000).await;
+    assert_eq!(bob.expect(21).await, b"login: \r\n\0\xff\r\nswitch# ");
+    device.send(b"more").await;
+    assert_eq!(bob.expect(4).await, b"more");
+    bench.finish().await;
+
+    let dir = transcript::dir(&bench.dir.path().join("state"), "core");
+    let page = Reader::new(&dir).read(Since::Offset(0), 1 << 20).unwrap();
+    let (mut bytes, mut story) = (Vec::new(), Vec::new());
+    for entry in page.entries {
+        match entry {
+            Entry::Bytes {
+                bytes: more, by, ..
+            } => {
+                assert!(by.is_some());
+                bytes.extend(more);
+            }
+            Entry::Mark(record) => {
+                let text = format!("{:?}", record.mark);
+                let word = text
+                    .trim_start_matches("Event(")
+                    .split([' ', ')'])
+                    .next()
+                    .unwrap()
+                    .to_owned();
+                story.push((record.offset, word));
+            }
+            missing @ Entry::Missing { .. } => panic!("{missing:?}"),
+        }
+    }
+    assert_eq!(bytes, b"login: \r\n\0\xff\r\nswitch# more");
+    let want = [
+        (0, "Started"),
+        (0, "ConsoleOpened"),
+        (0, "SessionOpened"),
+        (21, "BreakSent"),
+        (21, "SessionClosed"),
+        (21, "Stopped"),
+        (21, "Started"),
+        (21, "ConsoleOpened"),
+        (21, "SessionOpened"),
+        (25, "SessionClosed"),
+        (25, "Stopped"),
+    ];
+    assert_eq!(story, want.map(|(offset, word)| (offset, word.to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_console_works_without_storage() {
+    let mut bench = Bench::new();
+    std::fs::write(bench.dir.path().join("state"), "in the way").unwrap();
+    let mut device = bench.plug();
+    bench.start();
+    let failed = bench.event("failed", |kind| match kind {
+        Kind::TranscriptFailed { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    let reason = failed.await;
+    assert!(
+        reason.contains("cannot make") && reason.contains("state/consoles/core"),
+        "{reason}"
+    );
+    let mut alice = bench.attach("alice", true, 0).await;
+    device.send(b"hello").await;
+    assert_eq!(alice.expect(5).await, b"hello");
 }

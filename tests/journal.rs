@@ -370,6 +370,14 @@ fn specimens() -> Vec<Kind> {
             file: s("f"),
             reason: s("r"),
         },
+        Kind::TranscriptFailed {
+            console: s("c"),
+            reason: s("r"),
+        },
+        Kind::TranscriptResumed {
+            console: s("c"),
+            lost_bytes: 300,
+        },
     ]
 }
 

@@ -1,7 +1,8 @@
 //! Serial consoles: one owner task per port, one task per session. Knows no door; doors come through `command`.
 //!
 //! The owner alone touches the port ([`port`], [`tty`]) and always drains it into a ring ([`ring`], [`stream`]).
-//! Each session reads the ring with its own cursor, so that a slow one hurts nobody ([`session`], [`desk`]).
+//! Each session reads the ring with its own cursor, so that a slow one hurts nobody ([`session`], [`desk`]); so does
+//! the thread that stores what came ([`transcript`]).
 
 use crate::config::{Console, Flow, Line, Parity, Transport};
 use crate::supervisor::context::Context;
@@ -9,6 +10,7 @@ use crate::supervisor::context::Context;
 mod breaks;
 mod desk;
 mod last_line;
+mod log;
 mod outbox;
 mod owner;
 mod port;
@@ -16,6 +18,7 @@ mod queries;
 mod ring;
 mod session;
 mod stream;
+pub mod transcript;
 mod tty;
 
 /// Why a console ended. A port that is missing or broken is a phase of the console, never an error.

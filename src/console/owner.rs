@@ -15,11 +15,13 @@ use tokio_util::sync::CancellationToken;
 use super::breaks::{self, Asked, Over};
 use super::desk::{Desk, Refused};
 use super::last_line::LastLine;
+use super::log::{self, Log};
 use super::outbox::{Outbox, Then};
 use super::port::{Moved, Port};
-use super::ring::{Ring, length};
+use super::ring::length;
 use super::session::{self, Report, Typed};
 use super::stream::Stream;
+use super::transcript::{self, Fault};
 use super::{Error, tty};
 use crate::clock::{Instant, Timestamp};
 use crate::command::{Actor, Ask, Attach, Command, Refusal, Reply};
@@ -77,7 +79,17 @@ pub async fn run(
     let (typed, mut typing) = mpsc::channel(2);
     let (reports, mut reported) = mpsc::channel(64);
     let (broken, mut over) = mpsc::channel(1);
-    let stream = Arc::new(Stream::new(Ring::new(console.ring, 0)));
+    let (faults, mut faulty) = mpsc::channel(4);
+    let dir = transcript::dir(&context.dirs.state, &console.name);
+    let opening = log::open(&console.name, dir, console.transcript, console.ring, faults);
+    let (stream, log) = tokio::select! {
+        // cancel-safe: a store that is opened meanwhile is dropped, which closes it
+        opened = opening => opened,
+        // cancel-safe per docs on CancellationToken::cancelled()
+        () = context.stop.cancelled() => return Ok(()),
+    };
+    let mut last_line = LastLine::default();
+    last_line.push(&stream.read(stream.end().saturating_sub(512), 512).bytes);
     let mut pulse = context.pulse.clone();
     let mut owner = Owner {
         outbox: Outbox::spawn(&context),
@@ -96,9 +108,10 @@ pub async fn run(
         retry: RETRY_GONE,
         rx_bytes: 0,
         tx_bytes: 0,
-        last_line: LastLine::default(),
+        last_line,
         fact_due: Some(Instant::now()),
         stream,
+        log,
         name: console.name,
         path,
         line,
@@ -142,6 +155,8 @@ pub async fn run(
                 Some(ask) => owner.ask(ask, &mut typing),
                 None => return Err(Error::Channel { name: owner.name }),
             },
+            // cancel-safe per docs on Receiver::recv(); closes with the transcript, if there is one
+            Some(fault) = faulty.recv() => owner.fault(fault),
             // cancel-safe: a timer has nothing to lose
             () = at(owner.fact_due) => owner.tell_state(),
         }
@@ -177,6 +192,7 @@ struct Owner<'a> {
     outbox: Outbox,
     desk: Desk,
     stream: Arc<Stream>,
+    log: Log,
     name: String,
     path: PathBuf,
     line: Line,
@@ -227,7 +243,7 @@ impl Owner<'_> {
             console: self.name.clone(),
             port: self.path.display().to_string(),
         };
-        self.outbox.publish(event, Then::Nothing);
+        self.publish(event, Then::Nothing);
         if self.reported.is_some() {
             self.desk.tell_all("port back");
         }
@@ -291,7 +307,7 @@ impl Owner<'_> {
             console: self.name.clone(),
             reason: self.why.clone(),
         };
-        self.outbox.publish(event, Then::Nothing);
+        self.publish(event, Then::Nothing);
         self.desk.tell_all(&self.away_notice());
     }
 
@@ -304,6 +320,7 @@ impl Owner<'_> {
 
     fn received(&mut self, data: &[u8]) {
         self.stream.push(data);
+        self.log.received(self.stream.end());
         self.last_line.push(data);
         self.rx_bytes += length(data.len());
         self.gather_until = (data.len() < BULK).then(|| Instant::now() + GATHER);
@@ -366,7 +383,7 @@ impl Owner<'_> {
                 };
                 // What the one before had queued must not run into what the new one types.
                 self.discard(typing);
-                self.outbox.publish(event, Then::Nothing);
+                self.publish(event, Then::Nothing);
                 self.changed();
             }
             Err(Refused::Already) => self.desk.tell_one(session, "you have the keyboard"),
@@ -385,7 +402,7 @@ impl Owner<'_> {
             user: left.user,
             reason,
         };
-        self.outbox.publish(event, Then::Nothing);
+        self.publish(event, Then::Nothing);
         self.changed();
     }
 
@@ -456,8 +473,7 @@ impl Owner<'_> {
             writer: attachment.writer,
         };
         self.context.tracker.spawn(session::run(wire));
-        self.outbox
-            .publish(event, Then::Attach(reply, Box::new(attachment)));
+        self.publish(event, Then::Attach(reply, Box::new(attachment)));
         self.changed();
     }
 
@@ -514,8 +530,25 @@ impl Owner<'_> {
             user,
             millis,
         };
-        self.outbox
-            .publish(event, reply.map_or(Then::Nothing, Then::Reply));
+        self.publish(event, reply.map_or(Then::Nothing, Then::Reply));
+    }
+
+    /// Journals an event and marks its place in the transcript.
+    fn publish(&self, event: Kind, then: Then) {
+        self.log.mark(&event);
+        self.outbox.publish(event, then);
+    }
+
+    fn fault(&self, fault: Fault) {
+        let console = self.name.clone();
+        let event = match fault {
+            Fault::Failed(reason) => Kind::TranscriptFailed { console, reason },
+            Fault::Resumed { lost: lost_bytes } => Kind::TranscriptResumed {
+                console,
+                lost_bytes,
+            },
+        };
+        self.outbox.publish(event, Then::Nothing);
     }
 
     /// Forgets what was typed and has not reached the port.
@@ -570,8 +603,9 @@ impl Owner<'_> {
         if timeout(PARTING, parting).await.is_err() {
             tracing::warn!("sessions took too long to end");
         }
-        self.context.observe(Fact::ConsoleGone {
-            name: std::mem::take(&mut self.name),
-        });
+        // Closed before the flash is waited for.
+        self.link = Link::Waiting(Instant::now());
+        self.log.finish().await;
+        self.context.observe(Fact::ConsoleGone { name: self.name });
     }
 }

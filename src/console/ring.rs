@@ -54,6 +54,11 @@ impl Ring {
         self.end
     }
 
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.memory.len()
+    }
+
     /// Appends what the device sent.
     pub fn push(&mut self, data: &[u8]) {
         let skipped = data.len().saturating_sub(self.memory.len());

@@ -45,6 +45,12 @@ impl Stream {
         *self.end.borrow()
     }
 
+    /// Bytes that a reader may lag behind.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        super::ring::length(self.ring().capacity())
+    }
+
     /// Follows [`Stream::end`].
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<u64> {

@@ -1,0 +1,100 @@
+//! The owner's hand on its transcript: opens it beside the reactor, and does without when it cannot be had.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use super::ring::{Ring, length};
+use super::stream::Stream;
+use super::transcript::{self, Fault, Store, Writer};
+use crate::event::Kind;
+
+/// Longest the opening of a port waits for the flash.
+const OPEN_LIMIT: Duration = Duration::from_secs(5);
+/// Longest a stopping console waits for the flash.
+const FINISH_LIMIT: Duration = Duration::from_millis(1500);
+/// An owner that failed leaves the lock as soon as its thread has stored the rest.
+const LOCK_RETRY: Duration = Duration::from_millis(200);
+
+/// The stream of a console, and the transcript that follows it, if any.
+#[derive(Debug)]
+pub struct Log(Option<Writer>);
+
+/// Opens the transcript; the ring begins with its tail and the stream goes on where it ended.
+///
+/// A quota of 0 means no transcript. A fault is sent to `faults`, and the console works without.
+pub async fn open(
+    name: &str,
+    dir: PathBuf,
+    quota: u64,
+    ring: usize,
+    faults: mpsc::Sender<Fault>,
+) -> (Arc<Stream>, Log) {
+    let bare = || Arc::new(Stream::new(Ring::new(ring, 0)));
+    if quota == 0 {
+        return (bare(), Log(None));
+    }
+    let opened = timeout(OPEN_LIMIT, store(dir, quota, ring / 2)).await;
+    let fault = match opened.unwrap_or_else(|_| Err("the storage does not answer".into())) {
+        Ok((store, tail)) => {
+            let base = store.end() - length(tail.len());
+            let mut ring = Ring::new(ring, base);
+            ring.push(&tail);
+            let stream = Arc::new(Stream::new(ring));
+            match Writer::spawn(name, store, stream.clone(), faults.clone()) {
+                Ok(writer) => return (stream, Log(Some(writer))),
+                Err(error) => error.to_string(),
+            }
+        }
+        Err(fault) => fault,
+    };
+    tracing::error!(console = name, fault, "no transcript");
+    // The queue is empty: the owner has not begun.
+    let _ = faults.try_send(Fault::Failed(fault));
+    (bare(), Log(None))
+}
+
+async fn store(dir: PathBuf, quota: u64, tail: usize) -> Result<(Store, Vec<u8>), String> {
+    loop {
+        let dir = dir.clone();
+        let work = move || {
+            let store = Store::open(&dir, quota)?;
+            let tail = store.tail(tail)?;
+            Ok((store, tail))
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(opened)) => return Ok(opened),
+            Ok(Err(transcript::Error::Busy { .. })) => sleep(LOCK_RETRY).await,
+            Ok(Err(error)) => return Err(transcript::chain(&error)),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+impl Log {
+    /// The stream has grown.
+    pub fn received(&self, end: u64) {
+        if let Some(writer) = &self.0 {
+            writer.received(end);
+        }
+    }
+
+    /// Marks the place where the stream is now.
+    pub fn mark(&self, event: &Kind) {
+        if let Some(writer) = &self.0 {
+            writer.mark(event.clone());
+        }
+    }
+
+    /// Stores what is left; gives up waiting on storage that hangs.
+    pub async fn finish(self) {
+        let Some(writer) = self.0 else { return };
+        let finish = tokio::task::spawn_blocking(move || writer.finish());
+        if timeout(FINISH_LIMIT, finish).await.is_err() {
+            tracing::warn!("the transcript's storage hangs");
+        }
+    }
+}
