@@ -14,7 +14,7 @@ use crate::clock::Instant;
 use crate::config::{Role, Secret, User};
 
 use super::limit::{Limiter, Source};
-use super::{credential, glob, key};
+use super::{credential, glob, heap, key};
 
 /// Passwords hashed at once; each takes 19 MiB or what its stored hash asks for.
 const HASHERS: usize = 1;
@@ -115,6 +115,7 @@ pub struct Directory {
 impl Directory {
     #[must_use]
     pub fn new(users: &[User]) -> Self {
+        heap::give_back_large_blocks();
         Self {
             table: watch::Sender::new(table(users)),
             limiter: Mutex::default(),

@@ -6,6 +6,7 @@ mod directory;
 mod file;
 pub mod first_boot;
 mod glob;
+mod heap;
 mod key;
 pub mod limit;
 mod right;

@@ -195,7 +195,7 @@ async fn show(
                     .remark(&format!("\n[-- {bytes} bytes skipped --]\n"))
                     .await?;
             }
-            Output::Notice(text) => writer.remark(&format!("\n[-- {text} --]\n")).await?,
+            Output::Notice(text) => writer.remark(&format!("\n{text}\n")).await?,
             Output::Ended(why) => return Ok(Ended::Port(why)),
         }
         set(heard);

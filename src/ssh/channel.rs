@@ -9,7 +9,7 @@ use russh::{Channel, ChannelMsg};
 
 use super::house::House;
 use super::login::Login;
-use super::terminal::Terminal;
+use super::terminal::{Size, Terminal};
 use super::{command, session};
 
 /// Exit status after a fault of ours; OpenSSH uses it for its own.
@@ -39,12 +39,16 @@ pub(super) async fn serve(
 
 async fn run(house: Arc<House>, login: Arc<Login>, channel: Channel<Msg>) {
     let (mut read, write) = channel.split();
-    let mut columns = None;
+    let mut size = None;
     let wanted = loop {
         match read.wait().await {
-            Some(ChannelMsg::RequestPty { col_width, .. }) => columns = Some(col_width),
-            Some(ChannelMsg::WindowChange { col_width, .. }) if columns.is_some() => {
-                columns = Some(col_width);
+            Some(ChannelMsg::RequestPty {
+                term,
+                col_width,
+                row_height,
+                ..
+            }) => {
+                size = Some(Size::new(col_width, row_height, &term));
             }
             Some(ChannelMsg::RequestShell { .. }) => break Wanted::Shell,
             Some(ChannelMsg::Exec { command, .. }) => break Wanted::Command(command),
@@ -52,7 +56,7 @@ async fn run(house: Arc<House>, login: Arc<Login>, channel: Channel<Msg>) {
             Some(_) => {}
         }
     };
-    let mut terminal = Terminal::new(read, write, columns);
+    let mut terminal = Terminal::new(read, write, size);
     let status = match wanted {
         Wanted::Shell => session::run(&house, &login, &mut terminal).await,
         Wanted::Command(line) => command::run(&house, &login, &mut terminal, &line).await,

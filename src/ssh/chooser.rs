@@ -78,7 +78,7 @@ pub(super) async fn run(
     loop {
         let list = rows(house, login);
         let device = house.store.now().device;
-        let columns = terminal.reader.columns();
+        let columns = terminal.reader.size().map_or(80, |size| size.columns);
         let screen = draw(&device, &list, columns);
         terminal
             .writer

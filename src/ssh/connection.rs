@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use russh::Disconnect;
 use russh::server::run_stream;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::access::printable;
 use crate::event::Kind;
 
+use super::crowd::Slot;
 use super::handler::Client;
-use super::house::{House, Slot};
+use super::house::House;
 use super::login::Login;
 use super::socket::Cuttable;
 
@@ -41,17 +42,20 @@ pub(super) enum Standing {
     SignedIn(Arc<Login>),
 }
 
-/// Serves one connection to its end.
-pub(super) async fn serve(house: Arc<House>, stream: TcpStream, peer: SocketAddr, slot: Slot) {
+/// Serves one connection to its end. `severed` cuts the stream.
+pub(super) async fn serve(
+    house: Arc<House>,
+    stream: Cuttable,
+    peer: SocketAddr,
+    slot: Slot,
+    severed: CancellationToken,
+) {
     let cut = house.stop.child_token();
-    // Cuts the stream and ends the channel tasks however this function ends.
+    // Ends the channel tasks, and with the next guard the stream, however this function ends.
     let cut_at_end = cut.clone().drop_guard();
     let (standing, mut watching) = watch::channel(Standing::Stranger);
     let client = Client::new(house.clone(), peer, standing, cut.clone());
-    // The cut that a stopping board makes comes after its goodbye, so the stream has a token of its own.
-    let severed = tokio_util::sync::CancellationToken::new();
-    let sever_at_end = severed.clone().drop_guard();
-    let stream = Cuttable::new(stream, severed);
+    let sever_at_end = severed.drop_guard();
     let begun = timeout(GRACE, run_stream(house.config.clone(), stream, client)).await;
     let mut session = match begun {
         Ok(Ok(session)) => session,
@@ -90,8 +94,10 @@ pub(super) async fn serve(house: Arc<House>, stream: TcpStream, peer: SocketAddr
             // cancel-safe: changed loses nothing
             changed = watching.changed(), if watch_open => {
                 watch_open = changed.is_ok();
-                if let Standing::Barred { reason, .. } = &*watching.borrow_and_update() {
-                    break reason.clone();
+                match &*watching.borrow_and_update() {
+                    Standing::Barred { reason, .. } => break reason.clone(),
+                    Standing::SignedIn(_) => slot.signed_in(),
+                    Standing::Stranger | Standing::Tried { .. } => {}
                 }
             }
         }

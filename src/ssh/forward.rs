@@ -2,7 +2,7 @@
 //! journaled. Packets are never forwarded; a socket of ours can never leave by an uplink.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,9 +20,9 @@ use crate::access::{Right, printable};
 use crate::event::Kind;
 
 use super::house::House;
-use super::login::Login;
+use super::login::{JOURNALED_REFUSALS, Login};
 use super::reach::{self, Lan, OutOfReach};
-use super::{session, socket};
+use super::{resolve, session, socket};
 
 /// Longest wait for a LAN host to take the connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -85,7 +85,11 @@ pub(super) async fn serve(
                 reason: reason.clone(),
             };
             reply.reject(failure).await;
-            if code == UNREACHED || house.access.reports(login.peer.ip()) {
+            if let Some(number) = login.count_refusal() {
+                let reason = match number {
+                    0..=JOURNALED_REFUSALS => reason,
+                    _ => format!("{reason} (refusal {number} on this connection)"),
+                };
                 house
                     .publish(Kind::ForwardRefused {
                         user,
@@ -178,21 +182,30 @@ async fn open(
     let port = u16::try_from(wanted.port).ok().filter(|port| *port != 0);
     let port = port.ok_or_else(|| prohibited(OutOfReach::Port(wanted.port)))?;
     let lan = lan(house).await;
-    let Some(address) = reach::literal(&wanted.host) else {
-        let text = "names are not looked up; use the address of the LAN host";
-        return Err(Refused::Prohibited(text.into()));
+    let found = match reach::literal(&wanted.host) {
+        Some(address) => vec![address],
+        None => resolve::look_up(&house.lan_interface, lan.dns(), &wanted.host)
+            .await
+            .map_err(|e| Refused::Unreached(e.to_string()))?,
     };
-    lan.judge(address).map_err(prohibited)?;
-    let target = match address {
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
-            SocketAddrV6::new(v6, port, 0, lan.index).into()
+    let mut refused = Refused::Unreached("the name has no address".into());
+    for address in found {
+        match lan.judge(address) {
+            Err(e) => refused = prohibited(e),
+            Ok(()) => match reach_out(&house.lan_interface, lan.target(address, port)).await {
+                Ok(opened) => return Ok(opened),
+                Err(e) => refused = Refused::Unreached(e),
+            },
         }
-        _ => SocketAddr::new(address, port),
-    };
-    match timeout(CONNECT_LIMIT, connect(&house.lan_interface, target)).await {
+    }
+    Err(refused)
+}
+
+async fn reach_out(interface: &str, target: SocketAddr) -> Result<(TcpStream, SocketAddr), String> {
+    match timeout(CONNECT_LIMIT, connect(interface, target)).await {
         Ok(Ok(stream)) => Ok((stream, target)),
-        Ok(Err(e)) => Err(Refused::Unreached(e.to_string())),
-        Err(_) => Err(Refused::Unreached("the host does not answer".into())),
+        Ok(Err(e)) => Err(e.to_string()),
+        Err(_) => Err("the host does not answer".into()),
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Client {
     /// Cancelled when the connection is over.
     cut: CancellationToken,
     login: Option<Arc<Login>>,
+    /// Why the last answer was not looked at, until the client has shown it.
+    barred: Option<String>,
     sessions: Arc<Semaphore>,
     forwards: Arc<Semaphore>,
 }
@@ -49,6 +51,7 @@ impl Client {
             standing,
             cut,
             login: None,
+            barred: None,
             sessions: Arc::new(Semaphore::new(SESSIONS)),
             forwards: Arc::new(Semaphore::new(FORWARDS)),
         }
@@ -74,7 +77,17 @@ impl Client {
         Auth::Accept
     }
 
-    async fn try_password(&mut self, text: &str, password: &str) -> Auth {
+    /// No further try on this connection.
+    fn bar(&self, user: &str, reason: String) -> Auth {
+        self.standing.send_replace(Standing::Barred {
+            user: self.split(user).0.to_owned(),
+            reason,
+        });
+        again()
+    }
+
+    /// An error means that the password was not looked at, and why.
+    async fn try_password(&mut self, text: &str, password: &str) -> Result<Auth, String> {
         let (user, target) = self.split(text);
         let checked = self
             .house
@@ -84,9 +97,9 @@ impl Client {
         match checked {
             Ok(person) => {
                 let Some(hash) = person.hash().cloned() else {
-                    return again();
+                    return Ok(again());
                 };
-                self.accept(&person, target, Proof::Password(hash)).await
+                Ok(self.accept(&person, target, Proof::Password(hash)).await)
             }
             Err(Refused::Wrong) => {
                 self.house
@@ -99,15 +112,9 @@ impl Client {
                     .await;
                 // Journaled already: the end of the connection needs no second line.
                 self.standing.send_replace(Standing::Stranger);
-                again()
+                Ok(again())
             }
-            Err(barred @ (Refused::TooMany { .. } | Refused::Busy)) => {
-                self.standing.send_replace(Standing::Barred {
-                    user: user.to_owned(),
-                    reason: barred.to_string(),
-                });
-                again()
-            }
+            Err(barred @ (Refused::TooMany { .. } | Refused::Busy)) => Err(barred.to_string()),
         }
     }
 
@@ -179,7 +186,8 @@ impl Handler for Client {
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
-        Ok(self.try_password(user, password).await)
+        let tried = self.try_password(user, password).await;
+        Ok(tried.unwrap_or_else(|reason| self.bar(user, reason)))
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -198,8 +206,23 @@ impl Handler for Client {
             }
             Some(mut answers) => answers.next(),
         };
+        if let Some(reason) = self.barred.take() {
+            // The client has shown the reason.
+            return Ok(self.bar(user, reason));
+        }
         let password = answer.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
-        Ok(self.try_password(user, &password.unwrap_or_default()).await)
+        match self.try_password(user, &password.unwrap_or_default()).await {
+            Err(reason) => {
+                // A question without prompts is the one way to tell a client something before it is signed in.
+                self.barred = Some(reason.clone());
+                Ok(Auth::Partial {
+                    name: "".into(),
+                    instructions: reason.into(),
+                    prompts: vec![].into(),
+                })
+            }
+            Ok(auth) => Ok(auth),
+        }
     }
 
     async fn channel_open_session(

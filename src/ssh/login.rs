@@ -1,12 +1,12 @@
 //! Who signed in, by what, and what the user name asks for (`alice:core-switch`). Pure.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use russh::keys::PublicKey;
 
 use crate::access::{Directory, Person, fingerprint};
-use crate::command::Actor;
 use crate::config::Secret;
 
 /// What the user name asks for beside the person.
@@ -61,7 +61,12 @@ pub(super) struct Login {
     pub(super) target: Target,
     pub(super) peer: SocketAddr,
     proof: Mutex<Proof>,
+    /// Forwards refused on this connection.
+    refusals: AtomicU32,
 }
+
+/// Refused forwards of one connection that are journaled each; a browser behind `-D` makes hundreds a minute.
+pub(super) const JOURNALED_REFUSALS: u32 = 32;
 
 impl Login {
     pub(super) fn new(person: Person, target: Target, peer: SocketAddr, proof: Proof) -> Self {
@@ -70,7 +75,18 @@ impl Login {
             target,
             peer,
             proof: Mutex::new(proof),
+            refusals: AtomicU32::new(0),
         }
+    }
+
+    /// Counts a refused forward; `Some` with its number when it is to be journaled: the first ones, then each time the
+    /// number has doubled.
+    pub(super) fn count_refusal(&self) -> Option<u32> {
+        let number = self
+            .refusals
+            .fetch_add(1, Ordering::Relaxed)
+            .saturating_add(1);
+        (number <= JOURNALED_REFUSALS || number.is_power_of_two()).then_some(number)
     }
 
     /// Did a password open this connection?
@@ -97,13 +113,6 @@ impl Login {
     /// As events and other operators see it.
     pub(super) fn from(&self) -> String {
         format!("ssh {}", self.peer)
-    }
-
-    pub(super) fn actor(&self) -> Actor {
-        Actor::User {
-            name: self.person.name.clone(),
-            from: self.from(),
-        }
     }
 
     fn proof(&self) -> std::sync::MutexGuard<'_, Proof> {

@@ -7,12 +7,14 @@ mod channel;
 mod chooser;
 mod command;
 mod connection;
+mod crowd;
 mod forward;
 mod handler;
 mod host_key;
 mod house;
 mod login;
 mod reach;
+mod resolve;
 mod session;
 mod socket;
 mod terminal;
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::Directory;
 use crate::config;
@@ -122,7 +125,8 @@ fn take(house: &Arc<House>, stream: TcpStream, peer: std::net::SocketAddr) {
         tracing::debug!(%peer, "too many connections in a short time");
         return;
     }
-    let Some(slot) = house.slot(peer.ip()) else {
+    let severed = CancellationToken::new();
+    let Some(slot) = house.crowd.admit(peer.ip(), severed.clone()) else {
         tracing::debug!(%peer, "too many connections at once");
         return;
     };
@@ -130,7 +134,7 @@ fn take(house: &Arc<House>, stream: TcpStream, peer: std::net::SocketAddr) {
         tracing::debug!(%peer, "gone at once: {e}");
         return;
     }
-    let house = house.clone();
-    let tracker = house.tracker.clone();
-    tracker.spawn(connection::serve(house, stream, peer, slot));
+    let stream = socket::Cuttable::new(stream, severed.clone());
+    let connection = connection::serve(house.clone(), stream, peer, slot, severed);
+    house.tracker.spawn(connection);
 }

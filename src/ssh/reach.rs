@@ -1,6 +1,6 @@
 //! Which addresses an operator may reach through the board: hosts on the LAN's own subnets, and nothing else. Pure.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 
 use crate::fact::{Link, LinkRole};
 use crate::state::State;
@@ -26,11 +26,11 @@ pub(super) enum OutOfReach {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lan {
     /// Kernel index of the interface; the scope of link-local addresses.
-    pub(super) index: u32,
+    index: u32,
     networks: Vec<Network>,
     /// Every address the board holds, on any link.
     ours: Vec<IpAddr>,
-    pub(super) dns: Vec<IpAddr>,
+    dns: Vec<IpAddr>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,21 @@ impl Lan {
                 .chain(kernel.iter().map(IpAddr::to_canonical))
                 .collect(),
             dns: link.map(|link| link.dns.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The name servers that the LAN told us.
+    pub(super) fn dns(&self) -> &[IpAddr] {
+        &self.dns
+    }
+
+    /// Where to connect; link-local addresses need the interface they mean.
+    pub(super) fn target(&self, address: IpAddr, port: u16) -> SocketAddr {
+        match address {
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+                SocketAddrV6::new(v6, port, 0, self.index).into()
+            }
+            _ => SocketAddr::new(address, port),
         }
     }
 

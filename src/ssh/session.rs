@@ -1,8 +1,10 @@
 //! A session without a command: the first-boot password change, then the console that was named, or the chooser.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::access::first_boot;
 
@@ -18,6 +20,8 @@ pub(super) const FAILED: u32 = 1;
 pub(super) const USAGE: u32 = 2;
 pub(super) const REFUSED: u32 = 4;
 
+/// Longest wait for the state to show that a session has left; another session of the same connection may be there too.
+const SETTLE: Duration = Duration::from_millis(300);
 /// Tries to choose a new password before the session ends.
 const CHANGES: usize = 5;
 
@@ -59,12 +63,25 @@ async fn choose(house: &House, login: &Arc<Login>, terminal: &mut Terminal) -> R
     loop {
         match chooser::run(house, login, terminal).await? {
             Choice::Quit => return Ok(OK),
-            Choice::Console(name) => match attach::run(house, login, terminal, &name).await? {
-                Ended::Left | Ended::Port(_) | Ended::Refused(_) => {}
-                Ended::Eof => return Ok(OK),
-            },
+            Choice::Console(name) => {
+                if attach::run(house, login, terminal, &name).await? == Ended::Eof {
+                    return Ok(OK);
+                }
+                settle(house, login, &name).await;
+            }
         }
     }
+}
+
+/// Waits a moment until the list no longer shows this session on the console it left.
+async fn settle(house: &House, login: &Login, console: &str) {
+    let mut state = house.store.watch();
+    let from = login.from();
+    let left = state.wait_for(|state| {
+        let sessions = state.consoles.get(console).map(|console| &console.sessions);
+        !sessions.is_some_and(|sessions| sessions.iter().any(|session| session.from == from))
+    });
+    let _ = timeout(SETTLE, left).await;
 }
 
 /// Has the random password of first boot replaced before anything else. `Some` ends the session with that status.

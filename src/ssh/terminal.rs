@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use russh::server::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use tokio::io::AsyncWrite;
 
 /// Longest line a prompt takes; more is dropped.
 const LINE: usize = 256;
-/// Width assumed when the client names none.
-const COLUMNS: u32 = 80;
+/// Width and height assumed when the client names none, and the least and most that are believed.
+const COLUMNS: (u32, u32, u32) = (80, 20, 500);
+const ROWS: (u32, u32, u32) = (24, 4, 500);
 
 /// The client is gone; there is nobody to tell.
 #[derive(Debug)]
@@ -35,10 +37,39 @@ pub(super) struct Terminal {
     pub(super) writer: Writer,
 }
 
+/// The client's terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) columns: usize,
+    pub(super) rows: usize,
+    /// It is no `dumb` one.
+    pub(super) color: bool,
+}
+
+impl Size {
+    pub(super) fn new(columns: u32, rows: u32, term: &str) -> Self {
+        let believed = |said: u32, (usual, least, most)| {
+            let said = if said == 0 { usual } else { said };
+            usize::try_from(said.clamp(least, most)).unwrap_or(80)
+        };
+        Self {
+            columns: believed(columns, COLUMNS),
+            rows: believed(rows, ROWS),
+            color: !matches!(term, "" | "dumb"),
+        }
+    }
+
+    fn resize(&mut self, columns: u32, rows: u32) {
+        let resized = Self::new(columns, rows, "");
+        (self.columns, self.rows) = (resized.columns, resized.rows);
+    }
+}
+
 /// What comes from the client.
 pub(super) struct Reader {
     half: ChannelReadHalf,
-    columns: u32,
+    /// `None` without a terminal.
+    size: Option<Size>,
     eof: bool,
     /// Typed ahead of the prompt it was meant for.
     ahead: Bytes,
@@ -57,19 +88,19 @@ impl Terminal {
     pub(super) fn new(
         half: ChannelReadHalf,
         write: ChannelWriteHalf<Msg>,
-        columns: Option<u32>,
+        size: Option<Size>,
     ) -> Self {
         Self {
             reader: Reader {
                 half,
-                columns: columns.unwrap_or(COLUMNS),
+                size,
                 eof: false,
                 ahead: Bytes::new(),
                 after_cr: false,
             },
             writer: Writer {
                 half: write,
-                is_terminal: columns.is_some(),
+                is_terminal: size.is_some(),
             },
         }
     }
@@ -115,21 +146,24 @@ impl Reader {
                     self.eof = true;
                     return Ok(Heard::Eof);
                 }
-                Some(ChannelMsg::WindowChange { col_width, .. }) => self.columns = col_width,
+                Some(ChannelMsg::WindowChange {
+                    col_width,
+                    row_height,
+                    ..
+                }) => {
+                    if let Some(size) = &mut self.size {
+                        size.resize(col_width, row_height);
+                    }
+                }
                 Some(ChannelMsg::Close) | None => return Err(Gone),
                 Some(_) => {}
             }
         }
     }
 
-    /// Width in characters, at least 20.
-    pub(super) fn columns(&self) -> usize {
-        let columns = if self.columns == 0 {
-            COLUMNS
-        } else {
-            self.columns
-        };
-        usize::try_from(columns.clamp(20, 500)).unwrap_or(80)
+    /// The terminal as it is now; `None` without one.
+    pub(super) fn size(&self) -> Option<Size> {
+        self.size
     }
 }
 
@@ -158,12 +192,10 @@ impl Writer {
         sent.map_err(|_| Gone)
     }
 
-    /// Bytes of a command's standard error.
-    pub(super) async fn error_bytes(&self, bytes: Bytes) -> Result<(), Gone> {
-        self.half
-            .extended_data_bytes(1, bytes)
-            .await
-            .map_err(|_| Gone)
+    /// A stream into the channel: a command's output, or what it says beside.
+    pub(super) fn pipe(&self, beside: bool) -> Box<dyn AsyncWrite + Send + Unpin> {
+        let extended = (beside && !self.is_terminal).then_some(1);
+        Box::new(Box::pin(self.half.make_writer_ext(extended)))
     }
 
     /// Ends the session with this status.

@@ -11,6 +11,9 @@ import tty
 from board import wait_for
 
 PORT = 2222
+PASSWORD = "rescue me now"
+# argon2id of it, with the parameters that oobd makes itself.
+HASH = "$argon2id$v=19$m=19456,t=2,p=1$F4LuoWf9cQ7hVDuT7fZvuQ$ir5E8YbRaBm9e4Z7WSzKIPsRNIvoSY8uvShzZHg+2h0"
 _number = itertools.count()
 
 
@@ -98,12 +101,12 @@ class Operator:
 
     def argv(self, user, *words, key=True, options=(), host=None):
         sign_in = ["-i", self.key, "-o", "PreferredAuthentications=publickey"] if key else [
-            "-o", "PreferredAuthentications=password,keyboard-interactive", "-o", "NumberOfPasswordPrompts=1"]
+            "-o", "PreferredAuthentications=keyboard-interactive,password", "-o", "NumberOfPasswordPrompts=1"]
         return [str(word) for word in [
-            "ip", "netns", "exec", self.netns, "ssh", "-F", "none", "-p", PORT, *sign_in,
+            "ip", "netns", "exec", self.netns, "ssh", "-F", "none", "-p", PORT, *options, *sign_in,
             "-o", "IdentitiesOnly=yes", "-o", f"UserKnownHostsFile={self.work / 'known_hosts'}",
             "-o", "StrictHostKeyChecking=accept-new", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR",
-            *options, "-l", user, host or self.host, *words]]
+            "-l", user, host or self.host, *words]]
 
     def ssh(self, user, *words, stdin=b"", timeout=30, **options):
         """Runs it to its end; output as bytes."""
@@ -115,6 +118,25 @@ class Operator:
         at = argv.index("ssh")
         argv[at:at] = ["sshpass", "-p", password]
         return subprocess.run(argv, input=b"", capture_output=True, timeout=timeout)
+
+    def tries(self, user, *passwords, method="password", timeout=60):
+        """Types these passwords one after the other within one connection; all that the client showed."""
+        import pexpect
+        options = ["-o", "LogLevel=INFO", "-o", f"NumberOfPasswordPrompts={len(passwords)}", "-o", f"PreferredAuthentications={method}"]
+        argv = self.argv(user, "true", key=False, options=options)
+        child = pexpect.spawn(argv[0], argv[1:], timeout=timeout, encoding="utf-8")
+        shown = ""
+        for password in passwords:
+            ended = child.expect(["assword:", pexpect.EOF])
+            shown += child.before
+            if ended:
+                break
+            child.sendline(password)
+        else:
+            child.expect(pexpect.EOF)
+            shown += child.before
+        child.close()
+        return shown
 
     def start(self, user, *words, **options):
         return subprocess.Popen(self.argv(user, *words, **options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -138,15 +160,38 @@ def config(users, consoles=(), lan=True):
     return text
 
 
-def hash_of(password):
-    """An argon2id hash of small cost, as `oobctl password` would print one."""
-    return _hashes[password]
+class House:
+    """A board on a LAN of its own, an operator in the board's namespace, devices on its consoles."""
 
+    def __init__(self, work, make_board, users=None, devices=(), lan=None, password=False):
+        self.lan = lan or Lan()
+        self.lan.__enter__()
+        self.devices = dict(devices)
+        self.operator = Operator(work, self.lan.board)
+        alice = f'role = "administrator"\nkeys = ["{self.operator.public}"]'
+        if password:
+            alice += f'\npassword = "{HASH}"'
+        self.users = {"alice": alice} if users is None else users(self.operator)
+        self.board = make_board(self.config(), netns=self.lan.board)
 
-def wait_listening(operator, timeout=15):
-    """Waits until the door answers with a banner."""
-    probe = f"exec 3<>/dev/tcp/{operator.host}/{PORT}; read -t 2 -r line <&3; echo $line"
-    def banner():
-        done = subprocess.run(["ip", "netns", "exec", operator.netns, "bash", "-c", probe], capture_output=True, text=True)
-        return done.stdout.startswith("SSH-2.0-oobd")
-    wait_for("an SSH banner", banner, timeout)
+    def config(self):
+        return config(self.users, {name: device.path for name, device in self.devices.items()})
+
+    def start(self):
+        self.board.start()
+        return self
+
+    def close(self):
+        self.board.stop(9)
+        for device in self.devices.values():
+            device.close()
+        self.lan.__exit__()
+
+    def seen(self, *words):
+        """Waits for a line of the log (events are in it) that holds all these words, and returns it."""
+        def line():
+            return next((line for line in self.board.text().splitlines() if all(word in line for word in words)), None)
+        return wait_for(f"a log line with {words}", line)
+
+    def count(self, word):
+        return self.board.text().count(word)
