@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! link_peer --ignored --nocapture peer
-//!   OOBD_PEER='{"lan":"eth0","address":"dhcp","uplinks":["wlan0"],"accept":true,"ssh":2222,"run":"DIR"}'
+//!   OOBD_PEER='{"lan":"eth0","address":"dhcp","uplinks":["wlan0"],"accept":true,"ssh":2222,"run":"DIR","guard":true}'
 //! stdin: address IF | unaddress IF | check | state | quit
 //! ```
 
@@ -176,13 +176,16 @@ async fn serve(given: Value) {
         config.uplinks.clone(),
         config.ssh.port,
     );
-    let guard = link::guard::run(
-        context("guard"),
-        config.lan,
-        config.uplinks,
-        config.ssh.port,
-    );
-    let owners = [tokio::spawn(owner), tokio::spawn(guard)];
+    let mut owners = vec![tokio::spawn(owner)];
+    if given["guard"] != false {
+        let guard = link::guard::run(
+            context("guard"),
+            config.lan,
+            config.uplinks,
+            config.ssh.port,
+        );
+        owners.push(tokio::spawn(guard));
+    }
     say(&json!({ "running": true }));
 
     let (typed, mut lines) = tokio::sync::mpsc::channel(16);

@@ -232,24 +232,28 @@ def spaces(request):
 
 
 class World:
-    """The board between a LAN host and a phone with "internet" (203.0.113.9, 2001:db8:9::9) behind it.
+    """The board between a LAN host and a phone, with a host of the internet (203.0.113.9, 2001:db8:9::9) behind it.
 
-    board: eth0 to lan (192.168.50.0/24, fd50::/64 by hand or by daemon), wlan0 to phone (172.20.10.0/28).
+    lan0 -- eth0 board wlan0 -- ap0 phone up0 -- net0 net
+    LAN 192.168.50.0/24 and fd50::/64, hotspot 172.20.10.0/28 and fd00:20:10::/64.
     """
 
     def __init__(self, spaces, folder, peer_binary):
         self.folder, self.binary = folder, peer_binary
-        self.board, self.lan, self.phone = spaces("board"), spaces("lan"), spaces("phone")
+        self.board, self.lan, self.phone, self.net = (spaces(name) for name in ("board", "lan", "phone", "net"))
         wire(self.board, "eth0", self.lan, "lan0", "02:00:00:00:00:01")
         wire(self.board, "wlan0", self.phone, "ap0", "02:00:00:00:00:02")
+        wire(self.phone, "up0", self.net, "net0")
         for space, interface, four, six in [
             (self.lan, "lan0", "192.168.50.10/24", "fd50::10/64"),
             (self.phone, "ap0", "172.20.10.1/28", "fd00:20:10::1/64"),
+            (self.phone, "up0", "203.0.113.1/24", "2001:db8:9::1/64"),
+            (self.net, "net0", "203.0.113.9/24", "2001:db8:9::9/64"),
         ]:
-            space(f"ip link set {interface} up; ip addr add {four} dev {interface}; ip -6 addr add {six} dev {interface} nodad")
-        internet = self.phone
-        internet("ip addr add 203.0.113.9/32 dev lo; ip -6 addr add 2001:db8:9::9/128 dev lo nodad")
-        internet("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
+            space(f"sysctl -qw net.ipv6.conf.{interface}.accept_dad=0; ip link set {interface} up;"
+                  f"ip addr add {four} dev {interface}; ip -6 addr add {six} dev {interface} nodad")
+        self.phone("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
+        self.net("ip route add default via 203.0.113.1; ip -6 route add default via 2001:db8:9::1")
         self.peer = None
 
     def hotspot(self, *options, **more):
@@ -262,6 +266,16 @@ class World:
     def lan_server(self, *options, **more):
         options = options or ("--dhcp-range=192.168.50.100,192.168.50.120,255.255.255.0,1h",)
         return Dnsmasq(self.lan, "lan0", self.folder, "--dhcp-authoritative", *options, **more)
+
+    def join(self):
+        """The link layer of wlan0 connects: waits for the lease and the advertised address; returns both."""
+        assert "Done" in self.peer.ask("address wlan0")
+        four = self.peer.event("LeaseAcquired", interface="wlan0")["address"].split("/")[0]
+        self.peer.event("RouterFound", interface="wlan0")
+        six = "fd00:20:10:0:0:ff:fe00:2"
+        wait_for("the IPv6 address is no longer tentative", lambda: "fd00:20:10::ff:fe00:2/64" in self.board(
+            "ip -6 addr show dev wlan0 -tentative"))
+        return four, six.replace("fd00:20:10:0:0:", "fd00:20:10::")
 
     def start(self, **config):
         config = {"lan": "eth0", "address": "192.168.50.2/24", "uplinks": ["wlan0"], "accept": True, "ssh": 22, **config}
