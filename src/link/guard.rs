@@ -10,7 +10,7 @@ use tokio::time::sleep_until;
 use super::netlink::Netlink;
 use super::plan::Plan;
 use super::wake::Wake;
-use super::{Error, firewall};
+use super::{Error, firewall, settings};
 use crate::clock::{Instant, Timestamp};
 use crate::command::{Ask, Command, Refusal, Reply};
 use crate::config::{Lan, Uplink};
@@ -23,6 +23,8 @@ mod foreign;
 
 use findings::{Finding, Undo};
 
+/// How often one check undoes what it finds before it says that it could not.
+const ROUNDS: usize = 3;
 const EVERY: Duration = Duration::from_secs(30);
 /// A change waits this long for its companions.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -149,18 +151,29 @@ impl Guard {
         }
     }
 
-    /// Looks, undoes, looks again; returns how many breaches there were.
+    /// Looks, undoes, looks again; returns how many breaches there were. One remedy may open something else (the
+    /// kernel sets `accept_redirects` when forwarding is switched off), hence the rounds.
     async fn check(&mut self) -> usize {
-        let found = self.look().await;
-        let mut left: Vec<String> = Vec::new();
-        if !found.is_empty() {
-            for finding in &found {
+        let mut found: Vec<Finding> = Vec::new();
+        let mut open = self.look().await;
+        for _ in 0..ROUNDS {
+            if open.is_empty() {
+                break;
+            }
+            for finding in &open {
                 if let Err(error) = self.undo(&finding.undo).await {
                     tracing::warn!("guard: {}", crate::fault::chain(&error));
                 }
             }
-            left = self.look().await.iter().map(Finding::text).collect();
+            let again = self.look().await;
+            let known: Vec<String> = found.iter().map(Finding::text).collect();
+            found.extend(
+                open.into_iter()
+                    .filter(|finding| !known.contains(&finding.text())),
+            );
+            open = again;
         }
+        let left: Vec<String> = open.iter().map(Finding::text).collect();
         for finding in &found {
             let text = finding.text();
             let undone = !left.contains(&text);
@@ -237,7 +250,7 @@ impl Guard {
     async fn undo(&self, undo: &Undo) -> Result<(), Error> {
         match undo {
             Undo::Nothing => Ok(()),
-            Undo::Switch(setting) => setting.apply(),
+            Undo::Switches(settings) => settings::apply_all(settings),
             Undo::AddRule(rule) => self.kernel.add_rule(rule).await,
             Undo::DeleteRule(message) => self.kernel.delete_rule(message.clone()).await,
             Undo::DeleteRoute(message) => self.kernel.delete_route(message.clone()).await,

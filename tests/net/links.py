@@ -4,6 +4,8 @@ Fixtures of the tests of the link room: conftest.py takes them in.
 Needs root, iproute2, nftables, dnsmasq-base, radvd, udhcpd, tcpdump, iputils-ping, python3-scapy and python3-pytest.
 """
 
+import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -18,6 +20,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ["ip", "nft", "dnsmasq", "radvd", "udhcpd", "ping"]
+NUMBERS = itertools.count()
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 
@@ -216,19 +219,26 @@ def peer_binary():
     raise AssertionError("cargo names no binary for tests/link_peer.rs")
 
 
-@pytest.fixture
-def spaces(request):
-    """Makes namespaces with names of their own; takes them down at the end."""
+@contextlib.contextmanager
+def namespaces():
+    """A maker of namespaces with names of their own, which are taken down at the end."""
     made = []
 
     def make(role):
-        name = f"oobd-{os.getpid()}-{len(made)}-{role}"
-        made.append(Space(name))
+        made.append(Space(f"oobd-{os.getpid()}-{next(NUMBERS)}-{role}"))
         return made[-1]
 
-    yield make
-    for space in reversed(made):
-        space.close()
+    try:
+        yield make
+    finally:
+        for space in reversed(made):
+            space.close()
+
+
+@pytest.fixture
+def spaces():
+    with namespaces() as make:
+        yield make
 
 
 class World:

@@ -21,7 +21,7 @@ pub struct Finding {
 pub enum Undo {
     /// There is no remedy; it is reported.
     Nothing,
-    Switch(Setting),
+    Switches(Vec<Setting>),
     AddRule(Rule),
     DeleteRule(RuleMessage),
     DeleteRoute(RouteMessage),
@@ -45,30 +45,49 @@ impl Finding {
     }
 }
 
-/// Forwarding on any interface, and every switch of the recipe.
+/// Forwarding on any interface, and every switch of the recipe. `all` switches every link on at once: that is one
+/// breach, not one per link.
 pub fn switches(plan: &Plan) -> Result<Vec<Finding>, Error> {
-    let mut found = Vec::new();
     let forwarding = settings::forwarding();
+    let mut found = Vec::new();
+    for family in ["ipv4/", "ipv6/"] {
+        let of_family = forwarding
+            .iter()
+            .filter(|setting| setting.path.starts_with(family));
+        let on = wrong(of_family)?;
+        let all = on.iter().position(|(setting, _)| {
+            setting.path == "ipv4/ip_forward" || setting.path == "ipv6/conf/all/forwarding"
+        });
+        if let Some(all) = all {
+            let (setting, value) = &on[all];
+            let breach = Breach::Forwarding(setting.named(value));
+            let undo = Undo::Switches(on.iter().map(|(setting, _)| setting.clone()).collect());
+            found.push(Finding { breach, undo });
+        } else {
+            found.extend(on.into_iter().map(|(setting, value)| Finding {
+                breach: Breach::Forwarding(setting.named(&value)),
+                undo: Undo::Switches(vec![setting]),
+            }));
+        }
+    }
     let recipe = settings::wanted(plan);
     let others = recipe
-        .into_iter()
+        .iter()
         .filter(|setting| !forwarding.contains(setting));
-    let forwards = forwarding.iter().map(|setting| (setting.clone(), true));
-    for (setting, forwards) in forwards.chain(others.map(|setting| (setting, false))) {
-        match setting.read()? {
-            Some(value) if value != setting.value => {
-                let text = setting.named(&value);
-                let breach = if forwards {
-                    Breach::Forwarding(text)
-                } else {
-                    Breach::Setting(text)
-                };
-                found.push(Finding {
-                    breach,
-                    undo: Undo::Switch(setting),
-                });
-            }
-            _ => {}
+    found.extend(wrong(others)?.into_iter().map(|(setting, value)| Finding {
+        breach: Breach::Setting(setting.named(&value)),
+        undo: Undo::Switches(vec![setting]),
+    }));
+    Ok(found)
+}
+
+fn wrong<'a>(settings: impl Iterator<Item = &'a Setting>) -> Result<Vec<(Setting, String)>, Error> {
+    let mut found = Vec::new();
+    for setting in settings {
+        if let Some(value) = setting.read()?
+            && value != setting.value
+        {
+            found.push((setting.clone(), value));
         }
     }
     Ok(found)
