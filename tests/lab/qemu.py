@@ -3,6 +3,7 @@
 The copy differs from the product in the FAT file systems alone: the lab's cpio appended to the slot's initrd, `extra.env` (kernel
 arguments) and the lab's `oobd.toml`. Root file systems, kernel and everything else are the product's, byte for byte.
 """
+import functools
 import json
 import os
 import re
@@ -39,6 +40,7 @@ def free_port():
         return s.getsockname()[1]
 
 
+@functools.cache
 def lab_disk():
     return Path(subprocess.run([HERE / "build-disk"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
 

@@ -161,13 +161,10 @@ class World:
 
     def events(self, after=0):
         """Events with seq > after, oldest first."""
-        text = self.oobctl("event", "list", "--json", timeout=60).text
-        rows = json.loads(text) if text.startswith("[") else [json.loads(r) for r in text.splitlines() if r]
-        return [e for e in rows if e["seq"] > after]
+        return [json.loads(r) for r in self.oobctl("--jsonl", "event", "list", "--after", str(after), timeout=60).text.splitlines()]
 
     def last_seq(self):
-        rows = self.events()
-        return rows[-1]["seq"] if rows else 0
+        return json.loads(self.oobctl("--jsonl", "event", "list", "-n", "1", timeout=60).text)["seq"]
 
     def happened(self, kind, after, timeout=60):
         """Waits for an event of this kind later than seq `after` and returns what it carries."""
