@@ -14,6 +14,7 @@ use super::Error;
 use super::address::Addresser;
 use super::book::{Book, Finding, Target};
 use super::probe::{self, Verdict};
+use super::radio;
 use super::scan::{Cure, Plan};
 use super::state::{Effect, Input, Machine, State};
 use super::why;
@@ -269,6 +270,8 @@ impl Owner {
             uplink: self.uplink.name.clone(),
         });
         self.plan.watch(target.frequency_mhz, now);
+        self.tracker
+            .spawn(radio::power_save_off(self.wifi.interface.clone()));
         let probing = self.stop.child_token();
         self.tracker.spawn(probe::run(
             self.probe.clone(),
@@ -326,7 +329,11 @@ impl Owner {
             tracing::warn!(uplink = self.uplink.name, ?cure, "the radio yields no scan");
             match cure {
                 Cure::AbortScan => self.supplicant.order(Order::AbortScan),
-                Cure::Reopen | Cure::ResetLink => self.supplicant.order(Order::Reopen),
+                Cure::Reopen => self.supplicant.order(Order::Reopen),
+                Cure::ResetLink => {
+                    self.tracker
+                        .spawn(radio::reset(self.wifi.interface.clone()));
+                }
             }
         }
         if let Some(frequencies) = self.plan.next(now) {

@@ -6,6 +6,7 @@ mod book;
 mod driver;
 pub mod indicator;
 pub mod probe;
+mod radio;
 mod scan;
 mod state;
 mod why;
