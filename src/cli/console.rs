@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Subcommand;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Timestamp;
@@ -190,7 +189,7 @@ impl<'f> Session<'f> {
         }
         self.tell(&format!("console {name}: {role}; ~. leaves, ~? helps"))
             .await;
-        let mut ended = pin!(ended(self.face.local));
+        let mut ended = pin!(terminal::ended(self.face.local));
         let mut buffer = [0; 4096];
         let mut input_open = true;
         let mut quiet_at = Instant::now() + LINGER;
@@ -308,34 +307,5 @@ async fn until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-/// When our own process is told to end; in-process behind SSH the channel's end does that.
-async fn ended(local: bool) {
-    if !local {
-        return std::future::pending().await;
-    }
-    let kinds = [
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-        SignalKind::interrupt(),
-    ];
-    let streams = kinds.map(|kind| async move {
-        match signal(kind) {
-            Ok(mut stream) => {
-                stream.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    });
-    let [first, second, third] = streams;
-    tokio::select! {
-        // cancel-safe: whichever comes first ends the session
-        () = first => {}
-        // cancel-safe: as above
-        () = second => {}
-        // cancel-safe: as above
-        () = third => {}
     }
 }

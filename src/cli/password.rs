@@ -13,7 +13,12 @@ use super::terminal;
 pub(super) async fn run(form: Form, face: &mut Face) -> Result<(), Failure> {
     let typed = face.local && terminal::is_terminal().0;
     let password = if typed {
-        ask_twice(face).await?
+        tokio::select! {
+            // cancel-safe: the typing is over, the terminal is restored
+            password = ask_twice(face) => password?,
+            // cancel-safe: signals stay noted in their streams
+            () = terminal::ended(true) => return Err(Failure::Silent),
+        }
     } else {
         read_line(face).await?
     };

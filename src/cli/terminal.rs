@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// Standard input and standard output are terminals?
@@ -46,4 +48,33 @@ pub(super) fn unechoed() -> io::Result<Restore> {
     modes.local_modes.insert(LocalModes::ECHONL);
     tcsetattr(io::stdin(), OptionalActions::Flush, &modes)?;
     Ok(Restore(before))
+}
+
+/// When our own process is told to end; in-process behind SSH the channel's end does that.
+pub(super) async fn ended(local: bool) {
+    if !local {
+        return std::future::pending().await;
+    }
+    let kinds = [
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+        SignalKind::interrupt(),
+    ];
+    let streams = kinds.map(|kind| async move {
+        match signal(kind) {
+            Ok(mut stream) => {
+                stream.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    });
+    let [first, second, third] = streams;
+    tokio::select! {
+        // cancel-safe: whichever comes first ends the session
+        () = first => {}
+        // cancel-safe: as above
+        () = second => {}
+        // cancel-safe: as above
+        () = third => {}
+    }
 }

@@ -287,6 +287,15 @@ mod tests {
     }
 
     #[test]
+    fn a_card_that_cannot_be_written_changes_nothing_of_the_answer() {
+        let nowhere = import(Path::new("/proc/none/oobd.toml"), Path::new("/proc/none"));
+        assert_eq!(
+            (nowhere.source, nowhere.problems.len()),
+            (Source::BuiltIn, 1)
+        );
+    }
+
+    #[test]
     fn a_torn_copy_counts_as_none() {
         let card = Card::new();
         fs::create_dir(card.path("data/config")).unwrap();

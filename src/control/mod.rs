@@ -162,10 +162,9 @@ async fn identify(stream: &UnixStream, house: &House) -> Result<Caller, (String,
             format!("the kernel does not say who calls: {error}"),
         )
     })?;
-    let process = credentials.pid().map_or_else(
-        || "console".to_owned(),
-        |pid| format!("console, process {pid}"),
-    );
+    let process = credentials
+        .pid()
+        .map_or_else(|| "on the board".to_owned(), |pid| format!("process {pid}"));
     let uid = Uid::from_raw(credentials.uid());
     if uid.is_root() || uid == Uid::effective() {
         return Ok(Caller {

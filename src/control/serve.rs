@@ -99,7 +99,7 @@ impl Caller {
     /// Rights as they are now.
     fn person(&self, house: &House) -> Result<Arc<Person>, Response> {
         match &self.identity {
-            Identity::Root => Ok(Arc::new(Person::root("root"))),
+            Identity::Root => Ok(Arc::new(Person::root("root@console"))),
             Identity::User(name) => house.access.person(name).ok_or_else(|| {
                 let name = crate::access::printable(name);
                 Response::Denied(format!("there is no user {name} (any more)"))
@@ -425,7 +425,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                     if allowed {
                         waiting = Some(input);
                     } else {
-                        let notice = Output::Notice("you may watch this console only".into());
+                        let notice = Output::Notice("[-- you may watch this console only --]".into());
                         self.wire.send(&Response::Output(notice)).await?;
                     }
                 }

@@ -128,3 +128,76 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// If this fails, do not change the numbers: append variants instead.
+    #[test]
+    fn the_numbers_of_the_words_are_fixed() {
+        let number = |value: &Request| postcard::to_stdvec(value).unwrap()[0];
+        let requests = [
+            Request::State,
+            Request::WatchState,
+            Request::Events(Query::default()),
+            Request::Command(Command::ReloadConfig),
+            Request::Attach {
+                console: String::new(),
+                write: false,
+                history: 0,
+            },
+            Request::Input(Input::TakeWriter),
+            Request::CheckConfig { text: None },
+        ];
+        assert!(requests.iter().map(number).eq(0..7));
+        let number = |value: &Response| postcard::to_stdvec(value).unwrap()[0];
+        let responses = [
+            Response::State(Box::default()),
+            Response::Events(vec![]),
+            Response::End,
+            Response::Done(Reply::Done),
+            Response::Refused(Refusal::Failed(String::new())),
+            Response::Denied(String::new()),
+            Response::Attached {
+                session: 0,
+                writer: false,
+            },
+            Response::Output(Output::Gap { bytes: 0 }),
+            Response::Checked {
+                file: String::new(),
+                problems: vec![],
+            },
+        ];
+        assert!(responses.iter().map(number).eq(0..9));
+    }
+
+    #[tokio::test]
+    async fn frames_arrive_whole_and_too_long_ones_end_the_conversation() {
+        let (near, far) = tokio::io::duplex(64);
+        let (mut near, mut far) = (Wire::new(near), Wire::new(far));
+        let long = Request::CheckConfig {
+            text: Some("x".repeat(500_000)),
+        };
+        let (sent, got) = tokio::join!(near.send(&long), far.receive::<Request>());
+        sent.unwrap();
+        assert_eq!(got.unwrap(), long);
+        let too_long = Request::CheckConfig {
+            text: Some("x".repeat(LONGEST_FRAME)),
+        };
+        assert!(matches!(near.send(&too_long).await, Err(Error::Io(_))));
+        drop(near);
+        assert!(matches!(far.receive::<Request>().await, Err(Error::Closed)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_frame_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = postcard::from_bytes::<Request>(&bytes);
+            let _ = postcard::from_bytes::<Response>(&bytes);
+        }
+    }
+}

@@ -240,7 +240,7 @@ def test_config_check_and_reload(board, tmp_path):
     assert (state["device"], state["config_problems"]) == ("rack8", [])
     assert not (board.config.parent / "oobd-errors.txt").exists()
     given = [e["kind"]["CommandGiven"] for e in board.events() if "CommandGiven" in e["kind"]]
-    assert given[-1]["command"] == "read oobd.toml again" and given[-1]["actor"].startswith("root (console")
+    assert given[-1]["command"] == "read oobd.toml again" and given[-1]["actor"].startswith("root@console (process ")
 
 
 def test_a_person_on_a_console(console, device):
@@ -254,7 +254,7 @@ def test_a_person_on_a_console(console, device):
     person.type(b"\r~?")
     person.sees(b"leave the console")
     sessions = console.json("console", "list")["consoles"]["core-switch"]["sessions"]
-    assert [(s["user"], s["writer"]) for s in sessions] == [("root", True)]
+    assert [(s["user"], s["writer"]) for s in sessions] == [("root@console", True)]
 
     watcher = Terminal(console, "console", "attach", "core-switch", "--history", "10000")
     watcher.sees(b"you watch: somebody else types")
@@ -313,6 +313,12 @@ def test_passwords_are_hashed_for_the_file(board, tmp_path):
     person.sees(b"do not match")
     assert b"rescue" not in person.seen
     assert person.ends() == 1
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        person = Terminal(board, "password")
+        person.sees(b"Password: ")
+        person.process.send_signal(number)
+        assert person.ends() == 1, "and the terminal echoes again"
 
 
 def open_text(folder, text):
