@@ -3,7 +3,7 @@
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::command::{Command, Reply};
-use crate::control::wire::{Error, Query, Request, Response, Wire};
+use crate::control::wire::{Error, Query, Receiving, Request, Response, Sending, Wire};
 use crate::event::Event;
 use crate::fault::chain;
 use crate::state::State;
@@ -38,12 +38,13 @@ impl Client {
 
     /// The next answer; a refusal is a failure. Cancel-safe as [`Wire::receive`] is.
     pub(super) async fn receive(&mut self) -> Result<Response, Failure> {
-        match self.wire.receive().await {
-            Ok(Response::Denied(sentence)) => Err(Failure::Denied(sentence)),
-            Ok(Response::Refused(refusal)) => Err(Failure::Refused(refusal)),
-            Ok(response) => Ok(response),
-            Err(error) => Err(broken(&error)),
-        }
+        sort(self.wire.receive().await)
+    }
+
+    /// Two halves for a console session: one waits for the port while the other shows what it says.
+    pub(super) fn split(self) -> (Asking, Hearing) {
+        let (sending, receiving) = self.wire.split();
+        (Asking(sending), Hearing(receiving))
     }
 
     pub(super) async fn state(&mut self) -> Result<State, Failure> {
@@ -77,6 +78,34 @@ impl Client {
             Response::End => Ok(None),
             other => Err(unexpected(&other)),
         }
+    }
+}
+
+/// The half of a [`Client`] that sends.
+pub(super) struct Asking(Sending<Link>);
+
+impl Asking {
+    pub(super) async fn send(&mut self, request: &Request) -> Result<(), Failure> {
+        self.0.send(request).await.map_err(|error| broken(&error))
+    }
+}
+
+/// The half of a [`Client`] that receives.
+pub(super) struct Hearing(Receiving<Link>);
+
+impl Hearing {
+    /// As [`Client::receive`].
+    pub(super) async fn receive(&mut self) -> Result<Response, Failure> {
+        sort(self.0.receive().await)
+    }
+}
+
+fn sort(answer: Result<Response, Error>) -> Result<Response, Failure> {
+    match answer {
+        Ok(Response::Denied(sentence)) => Err(Failure::Denied(sentence)),
+        Ok(Response::Refused(refusal)) => Err(Failure::Refused(refusal)),
+        Ok(response) => Ok(response),
+        Err(error) => Err(broken(&error)),
     }
 }
 

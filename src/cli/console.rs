@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Subcommand;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Timestamp;
@@ -25,6 +26,8 @@ use super::time::ago;
 
 /// A session whose input ended (a pipe) stays this long after the device's last word.
 const LINGER: Duration = Duration::from_secs(1);
+/// Reads of the keyboard that may wait for the port, of 4 KiB at most.
+const TYPED: usize = 256;
 /// A break that every UART notices.
 const BREAK_MILLIS: u64 = 300;
 /// Characters of a device's last line in the table.
@@ -75,7 +78,7 @@ pub(super) async fn run(
                 (false, true) => "you watch",
                 (false, false) => "you watch: somebody else types, or you may not; ~w takes over",
             };
-            Session::new(client, face, !watch).hold(&name, role).await
+            hold(client, face, !watch, &name, role).await
         }
     }
 }
@@ -155,94 +158,109 @@ enum Next {
 
 /// A person on a console.
 struct Session<'f> {
-    client: Client,
     face: &'f mut Face,
     escape: Escape,
     may_type: bool,
+    /// Leads to the board. Bounded: a port that takes nothing for long loses what is typed, loudly, so that `~.` is
+    /// always read.
+    typed: mpsc::Sender<Request>,
     /// Line end of our own words.
     newline: &'static str,
 }
 
-impl<'f> Session<'f> {
-    fn new(client: Client, face: &'f mut Face, may_type: bool) -> Self {
-        Self {
-            client,
-            face,
-            escape: Escape::new(b'~', escape::CONSOLE),
-            may_type,
-            newline: "\n",
+/// Holds one session until the person leaves, the console ends, the input is used up or the process is told to end.
+async fn hold(
+    client: Client,
+    face: &mut Face,
+    may_type: bool,
+    name: &str,
+    role: &str,
+) -> Result<(), Failure> {
+    let keyboard = face.local && terminal::is_terminal().0;
+    // Restored when dropped, on every way out of this function.
+    let _restore = if keyboard {
+        let raw = terminal::raw();
+        Some(raw.map_err(|error| Failure::Other(format!("cannot use the terminal: {error}")))?)
+    } else {
+        None
+    };
+    let (mut asking, mut hearing) = client.split();
+    let (typed, mut queue) = mpsc::channel(TYPED);
+    let mut pump = pin!(async move {
+        while let Some(request) = queue.recv().await {
+            asking.send(&request).await?;
         }
-    }
-
-    /// Until the person leaves, the console ends, the input is used up or the process is told to end.
-    async fn hold(mut self, name: &str, role: &str) -> Result<(), Failure> {
-        let typed = self.face.local && terminal::is_terminal().0;
-        // Restored when dropped, on every way out of this function.
-        let _restore = if typed {
-            let raw = terminal::raw();
-            Some(raw.map_err(|error| Failure::Other(format!("cannot use the terminal: {error}")))?)
-        } else {
-            None
-        };
-        if typed {
-            self.newline = "\r\n";
-        }
-        self.tell(&format!("console {name}: {role}; ~. leaves, ~? helps"))
-            .await;
-        let mut ended = pin!(terminal::ended(self.face.local));
-        let mut buffer = [0; 4096];
-        let mut input_open = true;
-        let mut quiet_at = Instant::now() + LINGER;
-        loop {
-            let release = self
-                .escape
-                .pending_since()
-                .map(|since| since + escape::HOLD);
-            let next = tokio::select! {
-                // cancel-safe per docs on AsyncReadExt::read(): nothing is read when another arm wins
-                read = self.face.input.read(&mut buffer), if input_open => match read {
-                    Ok(0) | Err(_) => {
-                        input_open = false;
-                        quiet_at = Instant::now() + LINGER;
-                        Next::Stay
-                    }
-                    Ok(length) => {
-                        let typed = buffer.get(..length).unwrap_or_default();
-                        let pieces = self.escape.feed(typed, Instant::now());
-                        self.take(pieces).await?
-                    }
-                },
-                // cancel-safe as Client::receive() says
-                response = self.client.receive() => {
+        Ok::<(), Failure>(())
+    });
+    let mut ended = pin!(terminal::ended(face.local));
+    let mut session = Session {
+        face,
+        escape: Escape::new(b'~', escape::CONSOLE),
+        may_type,
+        typed,
+        newline: if keyboard { "\r\n" } else { "\n" },
+    };
+    session
+        .tell(&format!("console {name}: {role}; ~. leaves, ~? helps"))
+        .await;
+    let mut buffer = [0; 4096];
+    let mut input_open = true;
+    let mut quiet_at = Instant::now() + LINGER;
+    loop {
+        let release = session
+            .escape
+            .pending_since()
+            .map(|since| since + escape::HOLD);
+        // A person's keys are always read, for `~.` may be among them; a pipe waits for its turn.
+        let listens = input_open && (keyboard || session.typed.capacity() > 0);
+        let next = tokio::select! {
+            // cancel-safe per docs on AsyncReadExt::read(): nothing is read when another arm wins
+            read = session.face.input.read(&mut buffer), if listens => match read {
+                Ok(0) | Err(_) => {
+                    input_open = false;
                     quiet_at = Instant::now() + LINGER;
-                    match response? {
-                        Response::Output(output) => self.show(output).await?,
-                        other => return Err(unexpected(&other)),
-                    }
+                    Next::Stay
                 }
-                // cancel-safe: a timer has nothing to lose
-                () = until(release) => {
-                    let bytes = self.escape.flush();
-                    self.take(vec![Piece::Bytes(bytes)]).await?
+                Ok(length) => {
+                    let keys = buffer.get(..length).unwrap_or_default();
+                    let pieces = session.escape.feed(keys, Instant::now());
+                    session.take(pieces).await
                 }
-                // cancel-safe: a timer has nothing to lose
-                () = sleep_until(quiet_at), if !input_open => Next::Leave,
-                // cancel-safe: signals stay noted in their streams
-                () = &mut ended => Next::Leave,
-            };
-            if matches!(next, Next::Leave) {
-                self.tell(&format!("left console {name}")).await;
-                return Ok(());
+            },
+            // cancel-safe: the pump is polled on where it stood
+            sent = &mut pump => return sent,
+            // cancel-safe as Hearing::receive() says
+            response = hearing.receive() => {
+                quiet_at = Instant::now() + LINGER;
+                match response? {
+                    Response::Output(output) => session.show(output).await?,
+                    other => return Err(unexpected(&other)),
+                }
             }
+            // cancel-safe: a timer has nothing to lose
+            () = until(release) => {
+                let bytes = session.escape.flush();
+                session.take(vec![Piece::Bytes(bytes)]).await
+            }
+            // cancel-safe: a timer has nothing to lose
+            () = sleep_until(quiet_at), if !input_open => Next::Leave,
+            // cancel-safe: signals stay noted in their streams
+            () = &mut ended => Next::Leave,
+        };
+        if matches!(next, Next::Leave) {
+            session.tell(&format!("left console {name}")).await;
+            return Ok(());
         }
     }
+}
 
-    async fn take(&mut self, pieces: Vec<Piece>) -> Result<Next, Failure> {
+impl Session<'_> {
+    async fn take(&mut self, pieces: Vec<Piece>) -> Next {
         for piece in pieces {
             let input = match piece {
                 Piece::Bytes(bytes) if bytes.is_empty() => continue,
                 Piece::Bytes(bytes) => Input::Bytes(Bytes::from(bytes)),
-                Piece::Action(Action::Quit) => return Ok(Next::Leave),
+                Piece::Action(Action::Quit) => return Next::Leave,
                 Piece::Action(Action::Help) => {
                     let help = self.escape.help();
                     for line in help.lines() {
@@ -259,11 +277,12 @@ impl<'f> Session<'f> {
                 }
             };
             // Who only watches by choice sends nothing by a slip of the finger.
-            if self.may_type {
-                self.client.send(&Request::Input(input)).await?;
+            if self.may_type && self.typed.try_send(Request::Input(input)).is_err() {
+                self.tell("the port takes nothing more: what you typed is lost")
+                    .await;
             }
         }
-        Ok(Next::Stay)
+        Next::Stay
     }
 
     async fn show(&mut self, output: Output) -> Result<Next, Failure> {

@@ -24,8 +24,8 @@ use super::wire::{self, Error, Query, Request, Response, Wire};
 
 /// A watcher of the state gets no more than five pictures a second; a screen shows no more.
 const PICTURE_PAUSE: Duration = Duration::from_millis(200);
-/// Events per read of the journal.
-const CHUNK: usize = 512;
+/// Events per read of the journal; each read walks a whole segment, so fewer would only read it again.
+const CHUNK: usize = 4096;
 /// Bytes of events per frame; the longest event still fits behind it.
 const EVENTS_FRAME: usize = wire::LONGEST_FRAME / 4;
 /// Longest a read of flash may take.

@@ -1,7 +1,8 @@
 //! What crosses the control socket: frames of a length (u32, little endian) and a postcard value. Does no I/O itself.
 
-use bytes::Bytes;
-use futures::{SinkExt, StreamExt};
+use bytes::{Bytes, BytesMut};
+use futures::stream::{SplitSink, SplitStream};
+use futures::{Sink, SinkExt, Stream, StreamExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -112,8 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// # Errors
     /// [`Error::Io`], also for a value that does not fit a frame; the conversation is over then.
     pub async fn send<T: Serialize>(&mut self, value: &T) -> Result<(), Error> {
-        let bytes = postcard::to_stdvec(value).map_err(Error::Frame)?;
-        self.0.send(Bytes::from(bytes)).await.map_err(Error::Io)
+        send(&mut self.0, value).await
     }
 
     /// Receives one value. Cancel-safe: bytes of an unfinished frame stay buffered.
@@ -121,11 +121,59 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// # Errors
     /// [`Error::Closed`] when the other side hung up between frames.
     pub async fn receive<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
-        match self.0.next().await {
-            Some(Ok(bytes)) => postcard::from_bytes(&bytes).map_err(Error::Frame),
-            Some(Err(error)) => Err(Error::Io(error)),
-            None => Err(Error::Closed),
-        }
+        receive(&mut self.0).await
+    }
+
+    /// Two halves, so that one direction goes on while the other waits.
+    pub fn split(self) -> (Sending<S>, Receiving<S>) {
+        let (sink, stream) = self.0.split();
+        (Sending(sink), Receiving(stream))
+    }
+}
+
+/// The half of a [`Wire`] that sends.
+#[derive(Debug)]
+pub struct Sending<S>(SplitSink<Framed<S, LengthDelimitedCodec>, Bytes>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Sending<S> {
+    /// As [`Wire::send`].
+    ///
+    /// # Errors
+    /// As [`Wire::send`].
+    pub async fn send<T: Serialize>(&mut self, value: &T) -> Result<(), Error> {
+        send(&mut self.0, value).await
+    }
+}
+
+/// The half of a [`Wire`] that receives.
+#[derive(Debug)]
+pub struct Receiving<S>(SplitStream<Framed<S, LengthDelimitedCodec>>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Receiving<S> {
+    /// As [`Wire::receive`].
+    ///
+    /// # Errors
+    /// As [`Wire::receive`].
+    pub async fn receive<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
+        receive(&mut self.0).await
+    }
+}
+
+async fn send<T: Serialize>(
+    sink: &mut (impl Sink<Bytes, Error = std::io::Error> + Unpin),
+    value: &T,
+) -> Result<(), Error> {
+    let bytes = postcard::to_stdvec(value).map_err(Error::Frame)?;
+    sink.send(Bytes::from(bytes)).await.map_err(Error::Io)
+}
+
+async fn receive<T: DeserializeOwned>(
+    stream: &mut (impl Stream<Item = std::io::Result<BytesMut>> + Unpin),
+) -> Result<T, Error> {
+    match stream.next().await {
+        Some(Ok(bytes)) => postcard::from_bytes(&bytes).map_err(Error::Frame),
+        Some(Err(error)) => Err(Error::Io(error)),
+        None => Err(Error::Closed),
     }
 }
 

@@ -282,6 +282,37 @@ def test_a_watcher_by_choice_types_nothing(console, device):
     assert device.got == b""
 
 
+def test_a_stuck_port_lets_its_person_go(console, device):
+    device.reading.clear()
+    person = Terminal(console, "console", "attach", "core-switch")
+    person.sees(b"you type")
+    os.set_blocking(person.master, False)
+    sent, deadline = 0, time.monotonic() + 30
+    while b"takes nothing more" not in person.seen:
+        assert time.monotonic() < deadline, (sent, person.seen[-200:])
+        try:
+            sent += os.write(person.master, b"y" * 4000)
+        except BlockingIOError:
+            pass
+        try:
+            person.seen += os.read(person.master, 65536)
+        except BlockingIOError:
+            time.sleep(0.001)
+    os.set_blocking(person.master, True)
+    assert console.ctl("status").returncode == 0
+    person.sees(b"what you typed is lost")
+    for _ in range(100):
+        # The rest of the paste first; then the keys come alone, as fingers bring them.
+        time.sleep(0.2)
+        person.type(b"\r")
+        time.sleep(0.2)
+        person.type(b"~.")
+        if person.process.poll() is not None or select.select([person.master], [], [], 0.2)[0] and b"left console" in os.read(person.master, 65536):
+            break
+    assert person.ends() == 0
+    device.reading.set()
+
+
 def test_the_board_stops_under_a_person(console):
     person = Terminal(console, "console", "attach", "core-switch")
     person.sees(b"you type")
