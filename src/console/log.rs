@@ -11,6 +11,7 @@ use super::ring::{Ring, length};
 use super::stream::Stream;
 use super::transcript::{self, Fault, Store, Writer};
 use crate::event::Kind;
+use crate::fault;
 
 /// Longest the opening of a port waits for the flash.
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
@@ -68,7 +69,7 @@ async fn store(dir: PathBuf, quota: u64, tail: usize) -> Result<(Store, Vec<u8>)
         match tokio::task::spawn_blocking(work).await {
             Ok(Ok(opened)) => return Ok(opened),
             Ok(Err(transcript::Error::Busy { .. })) => sleep(LOCK_RETRY).await,
-            Ok(Err(error)) => return Err(transcript::chain(&error)),
+            Ok(Err(error)) => return Err(fault::chain(&error)),
             Err(error) => return Err(error.to_string()),
         }
     }

@@ -4,7 +4,7 @@
 //! Each session reads the ring with its own cursor, so that a slow one hurts nobody ([`session`], [`desk`]); so does
 //! the thread that stores what came ([`transcript`]).
 
-use crate::config::{Console, Flow, Line, Parity, Transport};
+use crate::config::{Console, Transport};
 use crate::supervisor::context::Context;
 
 mod breaks;
@@ -36,22 +36,6 @@ pub async fn run(context: Context, console: Console) -> Result<(), Error> {
     let Transport::Serial { port, line } = &console.transport;
     let (port, line) = (port.clone(), *line);
     owner::run(context, console, port, line).await
-}
-
-/// Line settings as oobd.toml writes them: `115200n8`, with a `2` after it for two stop bits.
-fn describe(line: Line) -> String {
-    let parity = match line.parity {
-        Parity::None => 'n',
-        Parity::Even => 'e',
-        Parity::Odd => 'o',
-    };
-    let stop = if line.stop_bits == 2 { "2" } else { "" };
-    let flow = match line.flow {
-        Flow::None => "",
-        Flow::RtsCts => " rtscts",
-        Flow::XonXoff => " xonxoff",
-    };
-    format!("{}{parity}{}{stop}{flow}", line.baud, line.data_bits)
 }
 
 /// A notice as every door shows it; a device line of this look has no such brackets around a session's own words.

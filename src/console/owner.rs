@@ -1,6 +1,5 @@
 //! The owner of one serial port: opens it, drains it, types on it, serves asks. Never waits for a session or for flash.
 
-use std::error::Error as _;
 use std::future::{Future, pending};
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -12,19 +11,18 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::breaks::{self, Asked, Over};
-use super::desk::{Desk, Refused};
+use super::breaks::Over;
+use super::desk::Desk;
 use super::last_line::LastLine;
 use super::log::{self, Log};
 use super::outbox::{Outbox, Then};
 use super::port::{Moved, Port};
 use super::ring::length;
-use super::session::{self, Report, Typed};
+use super::session::{Report, Typed};
 use super::stream::Stream;
 use super::transcript::{self, Fault};
 use super::{Error, tty};
 use crate::clock::{Instant, Timestamp};
-use crate::command::{Actor, Ask, Attach, Command, Refusal, Reply};
 use crate::config::{Console, Line};
 use crate::event::Kind;
 use crate::fact::{self, Fact, PortPhase};
@@ -52,6 +50,9 @@ const SESSIONS_MAX: usize = 64;
 const REMIND: Duration = Duration::from_secs(2);
 /// How long sessions may take to end when the console stops.
 const PARTING: Duration = Duration::from_secs(1);
+
+mod presence;
+mod serve;
 
 type Opening = Pin<Box<dyn Future<Output = Result<Port, tty::Error>> + Send>>;
 
@@ -218,106 +219,6 @@ struct Owner<'a> {
 }
 
 impl Owner<'_> {
-    fn open(&mut self) {
-        // Device files live in memory: looking for one never blocks, opening it may.
-        if let Err(error) = std::fs::metadata(&self.path)
-            && error.kind() == std::io::ErrorKind::NotFound
-        {
-            let port = self.path.display().to_string();
-            return self.unusable(&tty::Error::Gone { port });
-        }
-        self.link = Link::Opening(Box::pin(Port::open(self.path.clone(), self.line)));
-    }
-
-    fn opened(&mut self, port: Port) {
-        self.why = match port.baud_in_effect {
-            Some(baud) => format!("open, the driver rounds to {baud} baud"),
-            None => "open".into(),
-        };
-        self.link = Link::Open(port);
-        self.opened_at = Some(Instant::now());
-        self.reminded = None;
-        self.phase = PortPhase::Open;
-        self.since = Timestamp::now();
-        let event = Kind::ConsoleOpened {
-            console: self.name.clone(),
-            port: self.path.display().to_string(),
-        };
-        self.publish(event, Then::Nothing);
-        if self.reported.is_some() {
-            self.desk.tell_all("port back");
-        }
-        self.reported = Some(PortPhase::Open);
-        self.changed();
-    }
-
-    fn unusable(&mut self, error: &tty::Error) {
-        let phase = match error {
-            tty::Error::Gone { .. } => PortPhase::Gone,
-            _ => PortPhase::Failed,
-        };
-        let wait = match phase {
-            PortPhase::Failed => RETRY_FAILED,
-            PortPhase::Open | PortPhase::Gone => self.retry,
-        };
-        self.link = Link::Waiting(Instant::now() + wait);
-        let mut why = error.to_string();
-        if let Some(source) = error.source() {
-            why = format!("{why}: {source}");
-        }
-        self.away(phase, &why);
-    }
-
-    fn lost(&mut self, reason: &str) {
-        // Dropping the port closes it now: while we held it the kernel would give the device another number.
-        let steady = self.opened_at.is_some_and(|at| at.elapsed() >= STEADY);
-        self.retry = if steady {
-            RETRY_GONE
-        } else {
-            (self.retry * 2).min(SLOWEST)
-        };
-        self.link = Link::Waiting(Instant::now() + self.retry);
-        self.output = Bytes::new();
-        self.gather_until = None;
-        if let Some(cut) = &self.breaking {
-            cut.cancel();
-        }
-        let why = format!("{}: {reason}", self.path.display());
-        self.away(PortPhase::Gone, &why);
-    }
-
-    /// Tells everybody once per phase that the port cannot be used.
-    fn away(&mut self, phase: PortPhase, why: &str) {
-        if self.reported == Some(phase) && self.why == why {
-            return;
-        }
-        if self.phase != phase || self.reported.is_none() {
-            self.since = Timestamp::now();
-        }
-        let was = self.reported;
-        self.phase = phase;
-        self.why = why.to_owned();
-        self.reported = Some(phase);
-        self.changed();
-        if was == Some(phase) {
-            return;
-        }
-        tracing::warn!(console = self.name, why, "port cannot be used");
-        let event = Kind::ConsoleLost {
-            console: self.name.clone(),
-            reason: self.why.clone(),
-        };
-        self.publish(event, Then::Nothing);
-        self.desk.tell_all(&self.away_notice());
-    }
-
-    fn away_notice(&self) -> String {
-        match self.phase {
-            PortPhase::Open | PortPhase::Gone => "port gone".into(),
-            PortPhase::Failed => format!("port failed: {}", self.why),
-        }
-    }
-
     fn received(&mut self, data: &[u8]) {
         self.stream.push(data);
         self.log.received(self.stream.end());
@@ -352,185 +253,6 @@ impl Owner<'_> {
             let text = format!("{}: not sent", self.away_notice());
             self.desk.tell_one(piece.session, &text);
         }
-    }
-
-    fn report(&mut self, report: Report, typing: &mut mpsc::Receiver<Typed>) {
-        match report {
-            Report::Break { session, millis } => {
-                if self.desk.writer() != Some(session) {
-                    return self
-                        .desk
-                        .tell_one(session, "you are watching: no break sent");
-                }
-                let user = self.desk.user(session).unwrap_or_default().to_owned();
-                let asked = Asked { user, reply: None };
-                if let Err((refusal, _)) = self.start_break(millis, asked, typing) {
-                    self.desk.tell_one(session, &refusal.to_string());
-                }
-            }
-            Report::TakeWriter { session } => self.take_writer(session, typing),
-            Report::Ended { session, reason } => self.ended(session, reason),
-        }
-    }
-
-    fn take_writer(&mut self, session: u64, typing: &mut mpsc::Receiver<Typed>) {
-        match self.desk.take_writer(session) {
-            Ok(user) => {
-                let event = Kind::WriterChanged {
-                    console: self.name.clone(),
-                    session,
-                    user: user.to_owned(),
-                };
-                // What the one before had queued must not run into what the new one types.
-                self.discard(typing);
-                self.publish(event, Then::Nothing);
-                self.changed();
-            }
-            Err(Refused::Already) => self.desk.tell_one(session, "you have the keyboard"),
-            Err(Refused::MayNot) => self.desk.tell_one(session, "this session may only watch"),
-            Err(Refused::Unknown) => {}
-        }
-    }
-
-    fn ended(&mut self, session: u64, reason: String) {
-        let Some(left) = self.desk.remove(session) else {
-            return;
-        };
-        let event = Kind::SessionClosed {
-            console: self.name.clone(),
-            session: left.session,
-            user: left.user,
-            reason,
-        };
-        self.publish(event, Then::Nothing);
-        self.changed();
-    }
-
-    fn ask(&mut self, ask: Ask, typing: &mut mpsc::Receiver<Typed>) {
-        match ask {
-            Ask::Attach { request, reply } => {
-                if self.desk.facts().len() >= SESSIONS_MAX {
-                    let refusal = Refusal::Busy {
-                        what: format!("console {}", self.name),
-                        why: format!("it has {SESSIONS_MAX} sessions"),
-                    };
-                    // The asker may have left.
-                    return drop(reply.send(Err(refusal)));
-                }
-                self.attach(request, reply);
-            }
-            Ask::Command {
-                actor,
-                command,
-                reply,
-            } => match command {
-                Command::KickSession { session, .. } => {
-                    let known = self.desk.end(session, &format!("disconnected by {actor}"));
-                    let answer = known
-                        .then_some(Reply::Done)
-                        .ok_or_else(|| Refusal::Unknown {
-                            what: format!("session {session} on console {}", self.name),
-                        });
-                    drop(reply.send(answer));
-                }
-                Command::SendBreak { millis, .. } => {
-                    let user = match actor {
-                        Actor::User { name, .. } | Actor::Owner(name) => name,
-                    };
-                    let asked = Asked {
-                        user,
-                        reply: Some(reply),
-                    };
-                    if let Err((refusal, asked)) = self.start_break(millis, asked, typing)
-                        && let Some(reply) = asked.reply
-                    {
-                        drop(reply.send(Err(refusal)));
-                    }
-                }
-                _ => {
-                    let text = format!("a console cannot do this: {command:?}");
-                    drop(reply.send(Err(Refusal::Failed(text))));
-                }
-            },
-        }
-    }
-
-    fn attach(
-        &mut self,
-        request: Attach,
-        reply: tokio::sync::oneshot::Sender<Result<crate::command::Attachment, Refusal>>,
-    ) {
-        let (user, from) = (request.user.clone(), request.from.clone());
-        let (attachment, wire) = self.desk.attach(request);
-        if self.phase != PortPhase::Open {
-            self.desk.tell_one(wire.session, &self.away_notice());
-        }
-        let event = Kind::SessionOpened {
-            console: self.name.clone(),
-            session: wire.session,
-            user,
-            from,
-            writer: attachment.writer,
-        };
-        self.context.tracker.spawn(session::run(wire));
-        self.publish(event, Then::Attach(reply, Box::new(attachment)));
-        self.changed();
-    }
-
-    fn start_break(
-        &mut self,
-        millis: u64,
-        asked: Asked,
-        typing: &mut mpsc::Receiver<Typed>,
-    ) -> Result<(), (Refusal, Asked)> {
-        let Link::Open(port) = &self.link else {
-            return Err((Refusal::Failed(self.away_notice()), asked));
-        };
-        if self.breaking.is_some() {
-            let refusal = Refusal::Busy {
-                what: format!("console {}", self.name),
-                why: "a break is being sent".into(),
-            };
-            return Err((refusal, asked));
-        }
-        let control = match port.control() {
-            Ok(control) => control,
-            Err(error) => return Err((Refusal::Failed(error.to_string()), asked)),
-        };
-        port.discard_output();
-        self.discard(typing);
-        let cut = CancellationToken::new();
-        self.breaking = Some(cut.clone());
-        let (length, broken) = (breaks::length(millis), self.broken.clone());
-        self.context.tracker.spawn(async move {
-            let over = breaks::hold(control, length, cut, asked).await;
-            // The owner stops: nobody is left to tell.
-            let _ = broken.send(over).await;
-        });
-        Ok(())
-    }
-
-    fn break_over(&mut self, over: Over) {
-        self.breaking = None;
-        let Asked { user, reply } = over.asked;
-        if let Some(fault) = over.fault {
-            tracing::warn!(console = self.name, fault, "no break");
-            let text = format!("the driver refused to send a break: {fault}");
-            self.desk.tell_all(&text);
-            if let Some(reply) = reply {
-                drop(reply.send(Err(Refusal::Failed(text))));
-            }
-            return;
-        }
-        let millis = u64::try_from(over.length.as_millis()).unwrap_or(u64::MAX);
-        self.desk
-            .tell_all(&format!("{user} sent a break of {millis} ms"));
-        let event = Kind::BreakSent {
-            console: self.name.clone(),
-            user,
-            millis,
-        };
-        self.publish(event, reply.map_or(Then::Nothing, Then::Reply));
     }
 
     /// Journals an event and marks its place in the transcript.
@@ -574,7 +296,7 @@ impl Owner<'_> {
         self.context.observe(Fact::Console(fact::Console {
             name: self.name.clone(),
             port: self.path.display().to_string(),
-            line: super::describe(self.line),
+            line: self.line.to_string(),
             phase: self.phase,
             since: self.since,
             why: self.why.clone(),

@@ -188,7 +188,7 @@ fn set_line(fd: BorrowedFd<'_>, line: Line, port: &str) -> Result<Option<u32>, E
         |source| match source.raw_os_error() {
             Some(libc::EINVAL) => Error::Unsupported {
                 port: port.to_owned(),
-                what: super::describe(line),
+                what: line.to_string(),
             },
             _ => classify(port, "set", source),
         },
@@ -212,7 +212,7 @@ fn check(
     let frame = libc::CSIZE | libc::PARENB | libc::PARODD;
     let pty = (now.c_cflag & frame) == libc::CS8 && is_pty(port);
     if !pty && (asked.c_cflag & frame) != (now.c_cflag & frame) {
-        return Err(unsupported(super::describe(line)));
+        return Err(unsupported(line.to_string()));
     }
     let off = u64::from(line.baud.abs_diff(now.c_ospeed)) * 1000;
     if off > u64::from(line.baud) * BAUD_TOLERANCE {

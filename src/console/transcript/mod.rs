@@ -52,14 +52,6 @@ impl Error {
     }
 }
 
-/// An error with its cause, as one line.
-pub(super) fn chain(error: &Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
-}
-
 /// Where the transcript of a console lies.
 #[must_use]
 pub fn dir(state: &Path, console: &str) -> PathBuf {

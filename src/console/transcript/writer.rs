@@ -14,6 +14,7 @@ use crate::clock::{Instant, Timestamp};
 use crate::console::ring::length;
 use crate::console::stream::Stream;
 use crate::event::Kind;
+use crate::fault;
 
 /// A power cut takes at most what came in so long …
 const SYNC_EVERY: Duration = Duration::from_secs(5);
@@ -292,7 +293,7 @@ impl Scribe {
 
     fn fails(&mut self, error: &Error) {
         if self.failing.is_none() {
-            let text = super::chain(error);
+            let text = fault::chain(error);
             tracing::error!(error = text, "the transcript stands still");
             let _ = self.faults.try_send(Fault::Failed(text));
         }

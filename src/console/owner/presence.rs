@@ -1,0 +1,110 @@
+//! The port's coming and going: opened, lost, tried again, and who is told. Moves no bytes.
+
+use bytes::Bytes;
+
+use super::{Link, Owner, RETRY_FAILED, RETRY_GONE, SLOWEST, STEADY};
+use crate::clock::{Instant, Timestamp};
+use crate::console::outbox::Then;
+use crate::console::port::Port;
+use crate::console::tty;
+use crate::event::Kind;
+use crate::fact::PortPhase;
+use crate::fault;
+
+impl Owner<'_> {
+    pub(super) fn open(&mut self) {
+        // Device files live in memory: looking for one never blocks, opening it may.
+        if let Err(error) = std::fs::metadata(&self.path)
+            && error.kind() == std::io::ErrorKind::NotFound
+        {
+            let port = self.path.display().to_string();
+            return self.unusable(&tty::Error::Gone { port });
+        }
+        self.link = Link::Opening(Box::pin(Port::open(self.path.clone(), self.line)));
+    }
+
+    pub(super) fn opened(&mut self, port: Port) {
+        self.why = match port.baud_in_effect {
+            Some(baud) => format!("open, the driver rounds to {baud} baud"),
+            None => "open".into(),
+        };
+        self.link = Link::Open(port);
+        self.opened_at = Some(Instant::now());
+        self.reminded = None;
+        self.phase = PortPhase::Open;
+        self.since = Timestamp::now();
+        let event = Kind::ConsoleOpened {
+            console: self.name.clone(),
+            port: self.path.display().to_string(),
+        };
+        self.publish(event, Then::Nothing);
+        if self.reported.is_some() {
+            self.desk.tell_all("port back");
+        }
+        self.reported = Some(PortPhase::Open);
+        self.changed();
+    }
+
+    pub(super) fn unusable(&mut self, error: &tty::Error) {
+        let phase = match error {
+            tty::Error::Gone { .. } => PortPhase::Gone,
+            _ => PortPhase::Failed,
+        };
+        let wait = match phase {
+            PortPhase::Failed => RETRY_FAILED,
+            PortPhase::Open | PortPhase::Gone => self.retry,
+        };
+        self.link = Link::Waiting(Instant::now() + wait);
+        self.away(phase, &fault::chain(error));
+    }
+
+    pub(super) fn lost(&mut self, reason: &str) {
+        // Dropping the port closes it now: while we held it the kernel would give the device another number.
+        let steady = self.opened_at.is_some_and(|at| at.elapsed() >= STEADY);
+        self.retry = if steady {
+            RETRY_GONE
+        } else {
+            (self.retry * 2).min(SLOWEST)
+        };
+        self.link = Link::Waiting(Instant::now() + self.retry);
+        self.output = Bytes::new();
+        self.gather_until = None;
+        if let Some(cut) = &self.breaking {
+            cut.cancel();
+        }
+        let why = format!("{}: {reason}", self.path.display());
+        self.away(PortPhase::Gone, &why);
+    }
+
+    /// Tells everybody once per phase that the port cannot be used.
+    pub(super) fn away(&mut self, phase: PortPhase, why: &str) {
+        if self.reported == Some(phase) && self.why == why {
+            return;
+        }
+        if self.phase != phase || self.reported.is_none() {
+            self.since = Timestamp::now();
+        }
+        let was = self.reported;
+        self.phase = phase;
+        self.why = why.to_owned();
+        self.reported = Some(phase);
+        self.changed();
+        if was == Some(phase) {
+            return;
+        }
+        tracing::warn!(console = self.name, why, "port cannot be used");
+        let event = Kind::ConsoleLost {
+            console: self.name.clone(),
+            reason: self.why.clone(),
+        };
+        self.publish(event, Then::Nothing);
+        self.desk.tell_all(&self.away_notice());
+    }
+
+    pub(super) fn away_notice(&self) -> String {
+        match self.phase {
+            PortPhase::Open | PortPhase::Gone => "port gone".into(),
+            PortPhase::Failed => format!("port failed: {}", self.why),
+        }
+    }
+}

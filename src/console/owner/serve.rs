@@ -1,0 +1,194 @@
+//! What sessions and commands ask of the owner: join, leave, take the keyboard, break, disconnect.
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{Link, Owner, SESSIONS_MAX};
+use crate::command::{Actor, Ask, Attach, Attachment, Command, Refusal, Reply};
+use crate::console::breaks::{self, Asked, Over};
+use crate::console::desk::Refused;
+use crate::console::outbox::Then;
+use crate::console::session::{self, Report, Typed};
+use crate::event::Kind;
+use crate::fact::PortPhase;
+
+impl Owner<'_> {
+    pub(super) fn report(&mut self, report: Report, typing: &mut mpsc::Receiver<Typed>) {
+        match report {
+            Report::Break { session, millis } => {
+                if self.desk.writer() != Some(session) {
+                    return self
+                        .desk
+                        .tell_one(session, "you are watching: no break sent");
+                }
+                let user = self.desk.user(session).unwrap_or_default().to_owned();
+                let asked = Asked { user, reply: None };
+                if let Err((refusal, _)) = self.start_break(millis, asked, typing) {
+                    self.desk.tell_one(session, &refusal.to_string());
+                }
+            }
+            Report::TakeWriter { session } => self.take_writer(session, typing),
+            Report::Ended { session, reason } => self.ended(session, reason),
+        }
+    }
+
+    pub(super) fn take_writer(&mut self, session: u64, typing: &mut mpsc::Receiver<Typed>) {
+        match self.desk.take_writer(session) {
+            Ok(user) => {
+                let event = Kind::WriterChanged {
+                    console: self.name.clone(),
+                    session,
+                    user: user.to_owned(),
+                };
+                // What the one before had queued must not run into what the new one types.
+                self.discard(typing);
+                self.publish(event, Then::Nothing);
+                self.changed();
+            }
+            Err(Refused::Already) => self.desk.tell_one(session, "you have the keyboard"),
+            Err(Refused::MayNot) => self.desk.tell_one(session, "this session may only watch"),
+            Err(Refused::Unknown) => {}
+        }
+    }
+
+    pub(super) fn ended(&mut self, session: u64, reason: String) {
+        let Some(left) = self.desk.remove(session) else {
+            return;
+        };
+        let event = Kind::SessionClosed {
+            console: self.name.clone(),
+            session: left.session,
+            user: left.user,
+            reason,
+        };
+        self.publish(event, Then::Nothing);
+        self.changed();
+    }
+
+    pub(super) fn ask(&mut self, ask: Ask, typing: &mut mpsc::Receiver<Typed>) {
+        match ask {
+            Ask::Attach { request, reply } => {
+                if self.desk.facts().len() >= SESSIONS_MAX {
+                    let refusal = Refusal::Busy {
+                        what: format!("console {}", self.name),
+                        why: format!("it has {SESSIONS_MAX} sessions"),
+                    };
+                    // The asker may have left.
+                    return drop(reply.send(Err(refusal)));
+                }
+                self.attach(request, reply);
+            }
+            Ask::Command {
+                actor,
+                command,
+                reply,
+            } => match command {
+                Command::KickSession { session, .. } => {
+                    let known = self.desk.end(session, &format!("disconnected by {actor}"));
+                    let answer = known
+                        .then_some(Reply::Done)
+                        .ok_or_else(|| Refusal::Unknown {
+                            what: format!("session {session} on console {}", self.name),
+                        });
+                    drop(reply.send(answer));
+                }
+                Command::SendBreak { millis, .. } => {
+                    let user = match actor {
+                        Actor::User { name, .. } | Actor::Owner(name) => name,
+                    };
+                    let asked = Asked {
+                        user,
+                        reply: Some(reply),
+                    };
+                    if let Err((refusal, asked)) = self.start_break(millis, asked, typing)
+                        && let Some(reply) = asked.reply
+                    {
+                        drop(reply.send(Err(refusal)));
+                    }
+                }
+                _ => {
+                    let text = format!("a console cannot do this: {command:?}");
+                    drop(reply.send(Err(Refusal::Failed(text))));
+                }
+            },
+        }
+    }
+
+    pub(super) fn attach(
+        &mut self,
+        request: Attach,
+        reply: oneshot::Sender<Result<Attachment, Refusal>>,
+    ) {
+        let (user, from) = (request.user.clone(), request.from.clone());
+        let (attachment, wire) = self.desk.attach(request);
+        if self.phase != PortPhase::Open {
+            self.desk.tell_one(wire.session, &self.away_notice());
+        }
+        let event = Kind::SessionOpened {
+            console: self.name.clone(),
+            session: wire.session,
+            user,
+            from,
+            writer: attachment.writer,
+        };
+        self.context.tracker.spawn(session::run(wire));
+        self.publish(event, Then::Attach(reply, Box::new(attachment)));
+        self.changed();
+    }
+
+    pub(super) fn start_break(
+        &mut self,
+        millis: u64,
+        asked: Asked,
+        typing: &mut mpsc::Receiver<Typed>,
+    ) -> Result<(), (Refusal, Asked)> {
+        let Link::Open(port) = &self.link else {
+            return Err((Refusal::Failed(self.away_notice()), asked));
+        };
+        if self.breaking.is_some() {
+            let refusal = Refusal::Busy {
+                what: format!("console {}", self.name),
+                why: "a break is being sent".into(),
+            };
+            return Err((refusal, asked));
+        }
+        let control = match port.control() {
+            Ok(control) => control,
+            Err(error) => return Err((Refusal::Failed(error.to_string()), asked)),
+        };
+        port.discard_output();
+        self.discard(typing);
+        let cut = CancellationToken::new();
+        self.breaking = Some(cut.clone());
+        let (length, broken) = (breaks::length(millis), self.broken.clone());
+        self.context.tracker.spawn(async move {
+            let over = breaks::hold(control, length, cut, asked).await;
+            // The owner stops: nobody is left to tell.
+            let _ = broken.send(over).await;
+        });
+        Ok(())
+    }
+
+    pub(super) fn break_over(&mut self, over: Over) {
+        self.breaking = None;
+        let Asked { user, reply } = over.asked;
+        if let Some(fault) = over.fault {
+            tracing::warn!(console = self.name, fault, "no break");
+            let text = format!("the driver refused to send a break: {fault}");
+            self.desk.tell_all(&text);
+            if let Some(reply) = reply {
+                drop(reply.send(Err(Refusal::Failed(text))));
+            }
+            return;
+        }
+        let millis = u64::try_from(over.length.as_millis()).unwrap_or(u64::MAX);
+        self.desk
+            .tell_all(&format!("{user} sent a break of {millis} ms"));
+        let event = Kind::BreakSent {
+            console: self.name.clone(),
+            user,
+            millis,
+        };
+        self.publish(event, reply.map_or(Then::Nothing, Then::Reply));
+    }
+}
