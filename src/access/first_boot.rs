@@ -93,12 +93,10 @@ pub fn ensure(config: &mut Config, dirs: &Dirs) -> Result<Outcome, Error> {
         kept.passphrase = Some(random(PASSPHRASE)?);
         outcome.fresh = true;
     }
-    if kept != before {
-        if let Err(e) = save(dirs, &kept) {
-            tracing::error!(
-                "first boot: {e}; the password will be another one after the next boot"
-            );
-        }
+    if kept != before
+        && let Err(e) = save(dirs, &kept)
+    {
+        tracing::error!("first boot: {e}; the password will be another one after the next boot");
     }
     show(dirs, &kept, &config.device.name);
     complete(config, &kept);

@@ -18,6 +18,10 @@ pub(super) fn give_back_large_blocks() {
             (libc::M_MMAP_THRESHOLD, MAPPED),
             (libc::M_ARENA_MAX, ARENAS),
         ] {
+            #[allow(
+                unsafe_code,
+                reason = "the C library's allocator is set by a C call only"
+            )]
             // SAFETY: mallopt takes two integers, may be called at any time and from any thread, and these
             // settings change where later allocations come from, not those that exist.
             if unsafe { libc::mallopt(setting, value) } != 1 {

@@ -55,10 +55,9 @@ impl Person {
         if let Right::WatchConsole(console)
         | Right::TypeOnConsole(console)
         | Right::KickSession(console) = right
+            && !self.sees(console)
         {
-            if !self.sees(console) {
-                return Err(format!("there is no console {}", super::printable(console)));
-            }
+            return Err(format!("there is no console {}", super::printable(console)));
         }
         let least = match right {
             Right::Look | Right::WatchConsole(_) => Role::ReadOnly,

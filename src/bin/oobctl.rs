@@ -1,5 +1,10 @@
 //! `oobctl`: gives the command line this process's terminal and the control socket.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a program may read its environment"
+)]
+
 use std::process::ExitCode;
 
 use oobd::cli::{self, Face, Link};

@@ -1,5 +1,10 @@
 //! `oobd`: arguments → logging → supervisor. `oobd check FILE` says what is wrong with a configuration.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a program may read its environment"
+)]
+
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// Who asked, and how to answer.
 #[derive(Debug)]
-pub struct Asked {
+pub(super) struct Asked {
     pub user: String,
     /// Set when it came as a command; a session gets a notice instead.
     pub reply: Option<oneshot::Sender<Result<Reply, Refusal>>>,
@@ -26,7 +26,7 @@ pub struct Asked {
 
 /// A break that is over.
 #[derive(Debug)]
-pub struct Over {
+pub(super) struct Over {
     pub asked: Asked,
     pub length: Duration,
     /// Why the line never went into break.
@@ -35,7 +35,7 @@ pub struct Over {
 
 /// The length that will be held for so many milliseconds asked.
 #[must_use]
-pub fn length(millis: u64) -> Duration {
+pub(super) fn length(millis: u64) -> Duration {
     match millis {
         0 => USUAL,
         _ => Duration::from_millis(millis).min(LONGEST),
@@ -45,7 +45,7 @@ pub fn length(millis: u64) -> Duration {
 /// Begins, waits, ends. `cut` ends it early: the port is lost or the console stops.
 ///
 /// The ioctls run on the blocking pool: on a USB adapter each is a transfer that may take seconds.
-pub async fn hold(
+pub(super) async fn hold(
     control: OwnedFd,
     length: Duration,
     cut: CancellationToken,

@@ -25,14 +25,14 @@ struct Seat {
 
 /// A session that is no more.
 #[derive(Debug)]
-pub struct Left {
+pub(super) struct Left {
     pub session: u64,
     pub user: String,
 }
 
 /// Why a session cannot become the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub(super) enum Refused {
     /// It is the writer.
     Already,
     MayNot,
@@ -41,7 +41,7 @@ pub enum Refused {
 
 /// The sessions of one console.
 #[derive(Debug)]
-pub struct Desk {
+pub(super) struct Desk {
     stream: Arc<Stream>,
     typed: mpsc::Sender<Typed>,
     reports: mpsc::Sender<Report>,
@@ -52,7 +52,7 @@ pub struct Desk {
 
 impl Desk {
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         stream: Arc<Stream>,
         typed: mpsc::Sender<Typed>,
         reports: mpsc::Sender<Report>,
@@ -68,7 +68,7 @@ impl Desk {
     }
 
     /// Seats a session; the caller runs its task from the [`Wire`].
-    pub fn attach(&mut self, request: Attach) -> (Attachment, Wire) {
+    pub(super) fn attach(&mut self, request: Attach) -> (Attachment, Wire) {
         let session = self.next;
         self.next += 1;
         let writes = request.write && self.writer.is_none();
@@ -122,7 +122,7 @@ impl Desk {
     ///
     /// # Errors
     /// [`Refused`]; nothing has changed.
-    pub fn take_writer(&mut self, session: u64) -> Result<&str, Refused> {
+    pub(super) fn take_writer(&mut self, session: u64) -> Result<&str, Refused> {
         let seat = self.seats.get(&session).ok_or(Refused::Unknown)?;
         if self.writer == Some(session) {
             return Err(Refused::Already);
@@ -145,7 +145,7 @@ impl Desk {
     }
 
     /// Has a session end; its task reports when it has. False when there is no such session.
-    pub fn end(&mut self, session: u64, reason: &str) -> bool {
+    pub(super) fn end(&mut self, session: u64, reason: &str) -> bool {
         let Some(seat) = self.seats.get_mut(&session) else {
             return false;
         };
@@ -156,7 +156,7 @@ impl Desk {
         true
     }
 
-    pub fn end_all(&mut self, reason: &str) {
+    pub(super) fn end_all(&mut self, reason: &str) {
         let sessions: Vec<u64> = self.seats.keys().copied().collect();
         for session in sessions {
             self.end(session, reason);
@@ -164,7 +164,7 @@ impl Desk {
     }
 
     /// Clears the seat of a session that ended, and tells the others when the keyboard is free now.
-    pub fn remove(&mut self, session: u64) -> Option<Left> {
+    pub(super) fn remove(&mut self, session: u64) -> Option<Left> {
         let seat = self.seats.remove(&session)?;
         if self.writer == Some(session) {
             self.writer = None;
@@ -180,37 +180,37 @@ impl Desk {
     }
 
     /// Shows a line to everybody, in its place in the stream.
-    pub fn tell_all(&self, text: &str) {
+    pub(super) fn tell_all(&self, text: &str) {
         for seat in self.seats.values() {
             self.tell(&seat.notes, text);
         }
     }
 
     /// Shows a line to one session.
-    pub fn tell_one(&self, session: u64, text: &str) {
+    pub(super) fn tell_one(&self, session: u64, text: &str) {
         if let Some(seat) = self.seats.get(&session) {
             self.tell(&seat.notes, text);
         }
     }
 
     #[must_use]
-    pub fn writer(&self) -> Option<u64> {
+    pub(super) fn writer(&self) -> Option<u64> {
         self.writer
     }
 
     #[must_use]
-    pub fn user(&self, session: u64) -> Option<&str> {
+    pub(super) fn user(&self, session: u64) -> Option<&str> {
         self.seats.get(&session).map(|seat| seat.user.as_str())
     }
 
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.seats.is_empty()
     }
 
     /// The sessions as the state shows them.
     #[must_use]
-    pub fn facts(&self) -> Vec<fact::Session> {
+    pub(super) fn facts(&self) -> Vec<fact::Session> {
         let fact = |(&id, seat): (&u64, &Seat)| fact::Session {
             id,
             user: seat.user.clone(),

@@ -5,7 +5,7 @@ const LONGEST: usize = 160;
 
 /// Follows a byte stream.
 #[derive(Clone, Debug, Default)]
-pub struct LastLine {
+pub(super) struct LastLine {
     /// The latest complete line with something in it.
     done: Vec<u8>,
     current: Vec<u8>,
@@ -22,7 +22,7 @@ enum Escape {
 }
 
 impl LastLine {
-    pub fn push(&mut self, data: &[u8]) {
+    pub(super) fn push(&mut self, data: &[u8]) {
         for &byte in data {
             self.take(byte);
         }
@@ -30,7 +30,7 @@ impl LastLine {
 
     /// The line being written, or the one before when nothing visible has been written since.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let line = if self.current.iter().all(u8::is_ascii_whitespace) {
             &self.done
         } else {

@@ -22,12 +22,12 @@ const LOCK_RETRY: Duration = Duration::from_millis(200);
 
 /// The stream of a console, and the transcript that follows it, if any.
 #[derive(Debug)]
-pub struct Log(Option<Writer>);
+pub(super) struct Log(Option<Writer>);
 
 /// Opens the transcript; the ring begins with its tail and the stream goes on where it ended.
 ///
 /// A quota of 0 means no transcript. A fault is sent to `faults`, and the console works without.
-pub async fn open(
+pub(super) async fn open(
     name: &str,
     dir: PathBuf,
     quota: u64,
@@ -77,21 +77,21 @@ async fn store(dir: PathBuf, quota: u64, tail: usize) -> Result<(Store, Vec<u8>)
 
 impl Log {
     /// The stream has grown.
-    pub fn received(&self, end: u64) {
+    pub(super) fn received(&self, end: u64) {
         if let Some(writer) = &self.0 {
             writer.received(end);
         }
     }
 
     /// Marks the place where the stream is now.
-    pub fn mark(&self, event: &Kind) {
+    pub(super) fn mark(&self, event: &Kind) {
         if let Some(writer) = &self.0 {
             writer.mark(event.clone());
         }
     }
 
     /// Stores what is left; gives up waiting on storage that hangs.
-    pub async fn finish(self) {
+    pub(super) async fn finish(self) {
         let Some(writer) = self.0 else { return };
         let finish = tokio::task::spawn_blocking(move || writer.finish());
         if timeout(FINISH_LIMIT, finish).await.is_err() {

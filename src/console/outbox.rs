@@ -17,7 +17,7 @@ const DURABLE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What is answered once the event is durable.
 #[derive(Debug)]
-pub enum Then {
+pub(super) enum Then {
     Nothing,
     /// Hands the session over.
     Attach(
@@ -43,11 +43,11 @@ impl Then {
 
 /// The owner's end. The task ends when it is dropped and everything is journaled.
 #[derive(Debug)]
-pub struct Outbox(mpsc::Sender<(Kind, Then)>);
+pub(super) struct Outbox(mpsc::Sender<(Kind, Then)>);
 
 impl Outbox {
     #[must_use]
-    pub fn spawn(context: &Context) -> Self {
+    pub(super) fn spawn(context: &Context) -> Self {
         let (sender, mut receiver) = mpsc::channel::<(Kind, Then)>(WAITING);
         let (bus, source) = (context.bus.clone(), context.name.clone());
         context.tracker.spawn(async move {
@@ -59,7 +59,7 @@ impl Outbox {
     }
 
     /// Never waits.
-    pub fn publish(&self, kind: Kind, then: Then) {
+    pub(super) fn publish(&self, kind: Kind, then: Then) {
         if let Err(refused) = self.0.try_send((kind, then)) {
             let (kind, then) = refused.into_inner();
             tracing::error!(

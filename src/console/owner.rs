@@ -71,7 +71,7 @@ enum Step {
 }
 
 /// Owns the port until the context is stopped.
-pub async fn run(
+pub(super) async fn run(
     mut context: Context,
     console: Console,
     path: PathBuf,

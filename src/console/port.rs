@@ -18,7 +18,7 @@ use crate::config::Line;
 
 /// What one turn moved.
 #[derive(Debug)]
-pub enum Moved {
+pub(super) enum Moved {
     /// So many bytes came into the buffer.
     Read(usize),
     /// The port took so many bytes of the output.
@@ -29,7 +29,7 @@ pub enum Moved {
 
 /// An open port. Dropping it discards what the device did not take and closes at once.
 #[derive(Debug)]
-pub struct Port {
+pub(super) struct Port {
     stream: SerialStream,
     /// Baud rate in effect when the driver rounded it.
     pub baud_in_effect: Option<u32>,
@@ -40,7 +40,7 @@ impl Port {
     ///
     /// # Errors
     /// [`tty::Error`].
-    pub async fn open(path: PathBuf, line: Line) -> Result<Self, tty::Error> {
+    pub(super) async fn open(path: PathBuf, line: Line) -> Result<Self, tty::Error> {
         let port = path.display().to_string();
         let io = |source| tty::Error::Io {
             port: port.clone(),
@@ -61,7 +61,7 @@ impl Port {
     /// Moves bytes once: from `output` to the port, or from the port to `input` (when `read` says so).
     ///
     /// Cancel-safe: a poll either moves bytes and is ready, or moves none.
-    pub async fn turn(&mut self, input: &mut [u8], output: &[u8], read: bool) -> Moved {
+    pub(super) async fn turn(&mut self, input: &mut [u8], output: &[u8], read: bool) -> Moved {
         poll_fn(|context| {
             if !output.is_empty() {
                 match Pin::new(&mut self.stream).poll_write(context, output) {
@@ -90,12 +90,12 @@ impl Port {
     ///
     /// # Errors
     /// No descriptors left.
-    pub fn control(&self) -> io::Result<OwnedFd> {
+    pub(super) fn control(&self) -> io::Result<OwnedFd> {
         self.fd().try_clone_to_owned()
     }
 
     /// Throws away what the kernel still holds for the device.
-    pub fn discard_output(&self) {
+    pub(super) fn discard_output(&self) {
         tty::discard_output(self.fd());
     }
 

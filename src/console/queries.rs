@@ -29,7 +29,7 @@ enum Place {
 
 /// The filter of one reader.
 #[derive(Clone, Debug, Default)]
-pub struct Queries {
+pub(super) struct Queries {
     place: Place,
     /// The sequence so far, ESC included; comes out or vanishes as a whole.
     held: Vec<u8>,
@@ -37,7 +37,7 @@ pub struct Queries {
 
 impl Queries {
     /// Passes `input` on but for queries; a sequence cut at the end of `input` waits for its rest.
-    pub fn strip(&mut self, input: &[u8]) -> Vec<u8> {
+    pub(super) fn strip(&mut self, input: &[u8]) -> Vec<u8> {
         let mut output = Vec::with_capacity(input.len() + self.held.len());
         for &byte in input {
             self.take(byte, &mut output);
@@ -46,7 +46,7 @@ impl Queries {
     }
 
     /// Gives back a sequence that was cut, and starts anew.
-    pub fn flush(&mut self) -> Vec<u8> {
+    pub(super) fn flush(&mut self) -> Vec<u8> {
         self.place = Place::Ground;
         std::mem::take(&mut self.held)
     }

@@ -7,7 +7,7 @@ const MIN_CAPACITY: usize = 4096;
 
 /// A fixed piece of memory that holds the bytes `start..end` of the stream.
 #[derive(Debug)]
-pub struct Ring {
+pub(super) struct Ring {
     memory: Box<[u8]>,
     start: u64,
     end: u64,
@@ -15,7 +15,7 @@ pub struct Ring {
 
 /// What a reader got.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Read {
+pub(super) struct Read {
     /// Bytes between the reader's cursor and `at` that were overwritten before it came.
     pub gap: u64,
     /// Offset of the first byte.
@@ -26,7 +26,7 @@ pub struct Read {
 impl Read {
     /// The reader's next cursor.
     #[must_use]
-    pub fn next(&self) -> u64 {
+    pub(super) fn next(&self) -> u64 {
         self.at.saturating_add(length(self.bytes.len()))
     }
 }
@@ -34,7 +34,7 @@ impl Read {
 impl Ring {
     /// An empty ring of `capacity` bytes (at least 4096) whose first byte will have the offset `base`.
     #[must_use]
-    pub fn new(capacity: usize, base: u64) -> Self {
+    pub(super) fn new(capacity: usize, base: u64) -> Self {
         Self {
             memory: vec![0; capacity.max(MIN_CAPACITY)].into_boxed_slice(),
             start: base,
@@ -44,23 +44,23 @@ impl Ring {
 
     /// Offset of the oldest byte held.
     #[must_use]
-    pub fn start(&self) -> u64 {
+    pub(super) fn start(&self) -> u64 {
         self.start
     }
 
     /// Offset of the next byte to come.
     #[must_use]
-    pub fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.end
     }
 
     #[must_use]
-    pub fn capacity(&self) -> usize {
+    pub(super) fn capacity(&self) -> usize {
         self.memory.len()
     }
 
     /// Appends what the device sent.
-    pub fn push(&mut self, data: &[u8]) {
+    pub(super) fn push(&mut self, data: &[u8]) {
         let skipped = data.len().saturating_sub(self.memory.len());
         self.end += length(skipped);
         let mut rest = data.get(skipped..).unwrap_or_default();
@@ -80,7 +80,7 @@ impl Ring {
 
     /// Copies at most `max` bytes from `cursor` on. A cursor that was overtaken continues at the oldest byte held.
     #[must_use]
-    pub fn read(&self, cursor: u64, max: usize) -> Read {
+    pub(super) fn read(&self, cursor: u64, max: usize) -> Read {
         let at = cursor.clamp(self.start, self.end);
         let held = usize::try_from(self.end - at).unwrap_or(usize::MAX);
         let count = held.min(max);
@@ -109,7 +109,7 @@ impl Ring {
 
 /// A length in memory as a distance in the stream.
 #[must_use]
-pub fn length(bytes: usize) -> u64 {
+pub(super) fn length(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 

@@ -15,11 +15,11 @@ use crate::clock::Instant;
 use crate::command::{Input, Output};
 
 /// Outputs that may wait at a door.
-pub const OUTPUTS: usize = 4;
+pub(super) const OUTPUTS: usize = 4;
 /// Inputs that may wait at a session.
-pub const INPUTS: usize = 8;
+pub(super) const INPUTS: usize = 8;
 /// Notices that may wait for a session that does not read.
-pub const NOTES: usize = 32;
+pub(super) const NOTES: usize = 32;
 /// Largest piece of the stream in one output; with [`OUTPUTS`] it bounds what a stalled session costs.
 const OUTPUT_MAX: usize = 8 * 1024;
 /// Typed bytes that wait for the line; past that the door waits. At 9600 baud a minute of pasting.
@@ -33,7 +33,7 @@ const REMIND: Duration = Duration::from_secs(5);
 
 /// What a session tells the owner.
 #[derive(Debug)]
-pub enum Report {
+pub(super) enum Report {
     Break { session: u64, millis: u64 },
     TakeWriter { session: u64 },
     Ended { session: u64, reason: String },
@@ -41,21 +41,21 @@ pub enum Report {
 
 /// Bytes for the line.
 #[derive(Debug)]
-pub struct Typed {
+pub(super) struct Typed {
     pub session: u64,
     pub bytes: Bytes,
 }
 
 /// A line about the session or the port, shown after the byte before `at`.
 #[derive(Clone, Debug)]
-pub struct Note {
+pub(super) struct Note {
     pub at: u64,
     pub text: String,
 }
 
 /// What a session task needs.
 #[derive(Debug)]
-pub struct Wire {
+pub(super) struct Wire {
     pub session: u64,
     pub stream: Arc<Stream>,
     /// Where the replay starts, and where it ends and live begins.
@@ -73,7 +73,7 @@ pub struct Wire {
 }
 
 /// Serves one session until its door or the owner ends it.
-pub async fn run(wire: Wire) {
+pub(super) async fn run(wire: Wire) {
     let session = wire.session;
     let reports = wire.reports.clone();
     let mut pump = Pump {

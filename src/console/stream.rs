@@ -8,14 +8,14 @@ use super::ring::{Read, Ring};
 
 /// What the device sent, for any number of readers with a cursor each.
 #[derive(Debug)]
-pub struct Stream {
+pub(super) struct Stream {
     ring: Mutex<Ring>,
     end: watch::Sender<u64>,
 }
 
 impl Stream {
     #[must_use]
-    pub fn new(ring: Ring) -> Self {
+    pub(super) fn new(ring: Ring) -> Self {
         let end = watch::Sender::new(ring.end());
         Self {
             ring: Mutex::new(ring),
@@ -24,7 +24,7 @@ impl Stream {
     }
 
     /// Appends and wakes every reader.
-    pub fn push(&self, data: &[u8]) {
+    pub(super) fn push(&self, data: &[u8]) {
         let end = {
             let mut ring = self.ring();
             ring.push(data);
@@ -35,31 +35,31 @@ impl Stream {
 
     /// Copies at most `max` bytes from `cursor` on.
     #[must_use]
-    pub fn read(&self, cursor: u64, max: usize) -> Read {
+    pub(super) fn read(&self, cursor: u64, max: usize) -> Read {
         self.ring().read(cursor, max)
     }
 
     /// Offset of the next byte to come.
     #[must_use]
-    pub fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         *self.end.borrow()
     }
 
     /// Bytes that a reader may lag behind.
     #[must_use]
-    pub fn capacity(&self) -> u64 {
+    pub(super) fn capacity(&self) -> u64 {
         super::ring::length(self.ring().capacity())
     }
 
     /// Follows [`Stream::end`].
     #[must_use]
-    pub fn watch(&self) -> watch::Receiver<u64> {
+    pub(super) fn watch(&self) -> watch::Receiver<u64> {
         self.end.subscribe()
     }
 
     /// Where a replay of at most `history` bytes begins: at the start of a line when one begins soon enough.
     #[must_use]
-    pub fn replay_from(&self, history: u32) -> u64 {
+    pub(super) fn replay_from(&self, history: u32) -> u64 {
         /// A line longer than this is shown cut.
         const LINE: usize = 1024;
         let ring = self.ring();

@@ -4,6 +4,11 @@
 //! "Settings did not apply correctly" on drivers that round a flag, and leaves HUPCL set, so that a restart of oobd
 //! would drop DTR and reset the device. What is opened here is handed to tokio-serial for the reading and writing.
 
+#![allow(
+    unsafe_code,
+    reason = "termios2, exclusive use and break are ioctls that no crate here wraps"
+)]
+
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
@@ -26,7 +31,7 @@ const CLOSING_WAIT_NONE: libc::c_ushort = 65_535;
 
 /// Why a port cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(super) enum Error {
     /// Not plugged in, or unplugged this moment.
     #[error("{port} is not there")]
     Gone { port: String },
@@ -59,7 +64,7 @@ mod sys {
     /// `struct serial_struct` of linux/serial.h, which libc does not carry.
     #[repr(C)]
     #[derive(Debug)]
-    pub struct SerialStruct {
+    pub(super) struct SerialStruct {
         pub kind: libc::c_int,
         pub line: libc::c_int,
         pub port: libc::c_uint,
@@ -83,7 +88,7 @@ mod sys {
 
 /// A tty that is ours, set up as the line says.
 #[derive(Debug)]
-pub struct Opened {
+pub(super) struct Opened {
     pub port: TTYPort,
     /// Baud rate the driver really uses, when it differs from what was asked.
     pub baud_in_effect: Option<u32>,
@@ -93,7 +98,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// [`Error`]; the file is closed again.
-pub fn open(path: &Path, line: Line) -> Result<Opened, Error> {
+pub(super) fn open(path: &Path, line: Line) -> Result<Opened, Error> {
     let port = path.display().to_string();
     let file = OpenOptions::new()
         .read(true)
@@ -122,7 +127,7 @@ pub fn open(path: &Path, line: Line) -> Result<Opened, Error> {
 ///
 /// # Errors
 /// What the driver says; some USB bridges fail with EPIPE at the end of a break though the line is fine.
-pub fn hold_break(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+pub(super) fn hold_break(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     let raw = fd.as_raw_fd();
     // SAFETY: `fd` borrows an open descriptor; neither ioctl takes an argument.
     done(unsafe {
@@ -135,7 +140,7 @@ pub fn hold_break(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
 }
 
 /// Throws away what the kernel still holds for the device. Never blocks.
-pub fn discard_output(fd: BorrowedFd<'_>) {
+pub(super) fn discard_output(fd: BorrowedFd<'_>) {
     // SAFETY: `fd` borrows an open descriptor; the argument is a plain number.
     let flushed = done(unsafe { sys::tcflsh(fd.as_raw_fd(), libc::TCOFLUSH) });
     if let Err(error) = flushed {
@@ -264,7 +269,7 @@ fn lock(fd: &OwnedFd) -> io::Result<()> {
 }
 
 /// The descriptor of a port that tokio-serial owns.
-pub fn borrow(stream: &SerialStream) -> BorrowedFd<'_> {
+pub(super) fn borrow(stream: &SerialStream) -> BorrowedFd<'_> {
     // SAFETY: the descriptor stays open for as long as the stream lives, and the borrow ends before.
     unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }
 }

@@ -200,10 +200,11 @@ impl Writer {
                 let _ = done.send(seq);
             }
         }
-        if durable.is_ok() && self.good > self.limits.segment_bytes {
-            if let Err(error) = self.rotate() {
-                tracing::error!("{}; the segment goes on growing", chain(&error));
-            }
+        if durable.is_ok()
+            && self.good > self.limits.segment_bytes
+            && let Err(error) = self.rotate()
+        {
+            tracing::error!("{}; the segment goes on growing", chain(&error));
         }
     }
 

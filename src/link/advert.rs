@@ -3,24 +3,24 @@
 use std::net::Ipv6Addr;
 
 /// ICMPv6 types.
-pub const ROUTER_SOLICITATION: u8 = 133;
-pub const ROUTER_ADVERTISEMENT: u8 = 134;
+pub(super) const ROUTER_SOLICITATION: u8 = 133;
+pub(super) const ROUTER_ADVERTISEMENT: u8 = 134;
 
 /// Seconds that stand for "for ever".
-pub const FOREVER: u32 = u32::MAX;
+pub(super) const FOREVER: u32 = u32::MAX;
 
 /// Options of one advertisement we keep of each kind; a lying router cannot make us hold more.
 const MOST: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Preference {
+pub(super) enum Preference {
     Low,
     Medium,
     High,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Advert {
+pub(super) struct Advert {
     /// Seconds this router may be the default router; 0 = it is none.
     pub lifetime: u16,
     pub preference: Preference,
@@ -31,7 +31,7 @@ pub struct Advert {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prefix {
+pub(super) struct Prefix {
     pub network: Ipv6Addr,
     pub length: u8,
     pub on_link: bool,
@@ -44,7 +44,7 @@ pub struct Prefix {
 impl Advert {
     /// Reads an ICMPv6 message. Hop limit, source and checksum are the caller's and the kernel's to check.
     #[must_use]
-    pub fn read(message: &[u8]) -> Option<Self> {
+    pub(super) fn read(message: &[u8]) -> Option<Self> {
         let (head, mut options) = message.split_at_checked(16)?;
         if head[0] != ROUTER_ADVERTISEMENT || head[1] != 0 {
             return None;

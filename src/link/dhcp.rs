@@ -40,7 +40,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// The link to get an address for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject {
+pub(super) struct Subject {
     pub interface: String,
     pub index: u32,
     pub mac: [u8; 6],
@@ -62,7 +62,7 @@ enum End {
 }
 
 /// Runs until stopped. Reports bear `generation`, so that the owner can tell those of an earlier association.
-pub async fn run(
+pub(super) async fn run(
     subject: Subject,
     generation: u64,
     out: mpsc::Sender<Report>,

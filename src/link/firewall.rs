@@ -14,7 +14,7 @@ use super::Error;
 use super::plan::{MARK_MASK, Plan, Way};
 
 /// Name of our table.
-pub const TABLE: &str = "oobd";
+pub(super) const TABLE: &str = "oobd";
 /// nft answers in milliseconds; a board short of memory or a flash that hangs may take this long.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Packets that come in by an uplink are marked before routing. With `tcp_fwmark_accept`, `fwmark_reflect` and
 /// `src_valid_mark` the kernel then answers them by the same uplink, IPv4 and IPv6 alike, and needs no source rule.
 #[must_use]
-pub fn text(plan: &Plan) -> String {
+pub(super) fn text(plan: &Plan) -> String {
     let names: Vec<String> = plan
         .ways
         .iter()
@@ -97,7 +97,7 @@ table inet {TABLE} {{
 ///
 /// # Errors
 /// [`Error::Nft`] with nft's own words.
-pub async fn load(plan: &Plan) -> Result<(), Error> {
+pub(super) async fn load(plan: &Plan) -> Result<(), Error> {
     let text = text(plan);
     run(&["-c", "-f", "-"], &text).await?;
     run(&["-f", "-"], &text).await?;
@@ -108,7 +108,7 @@ pub async fn load(plan: &Plan) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Nft`] when nft cannot be run or talks something else than JSON.
-pub async fn read() -> Result<Option<Value>, Error> {
+pub(super) async fn read() -> Result<Option<Value>, Error> {
     let all = list().await?;
     Ok(ours(&all))
 }
@@ -117,7 +117,7 @@ pub async fn read() -> Result<Option<Value>, Error> {
 ///
 /// # Errors
 /// As [`read`].
-pub async fn list() -> Result<Vec<Value>, Error> {
+pub(super) async fn list() -> Result<Vec<Value>, Error> {
     let out = run(&["-j", "list", "ruleset"], "").await?;
     let mut parsed: Value = serde_json::from_slice(&out).map_err(|error| Error::Nft {
         what: "-j list ruleset".into(),
@@ -134,7 +134,7 @@ pub async fn list() -> Result<Vec<Value>, Error> {
 
 /// Our table out of a listing: handles and counts taken away, the rest is compared as it stands.
 #[must_use]
-pub fn ours(items: &[Value]) -> Option<Value> {
+pub(super) fn ours(items: &[Value]) -> Option<Value> {
     let mine: Vec<Value> = items
         .iter()
         .filter(|item| {
@@ -168,7 +168,7 @@ fn settle(value: &mut Value) {
 
 /// Packets dropped or rejected by each chain of ours since the table was loaded.
 #[must_use]
-pub fn dropped(items: &[Value]) -> std::collections::BTreeMap<String, u64> {
+pub(super) fn dropped(items: &[Value]) -> std::collections::BTreeMap<String, u64> {
     let mut counts = std::collections::BTreeMap::new();
     let rules = items
         .iter()
@@ -192,7 +192,7 @@ pub fn dropped(items: &[Value]) -> std::collections::BTreeMap<String, u64> {
 ///
 /// # Errors
 /// [`Error::Nft`] when it cannot be started, says no, or takes longer than 10 s.
-pub async fn run(arguments: &[&str], input: &str) -> Result<Vec<u8>, Error> {
+pub(super) async fn run(arguments: &[&str], input: &str) -> Result<Vec<u8>, Error> {
     let what = || arguments.join(" ");
     let failed = |said: String| Error::Nft { what: what(), said };
     let work = async {

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 /// What we take from a lease. Classless routes (options 121, 33, 249), host name, domain, NTP and the rest are
 /// never asked for and never used: an uplink is hostile until proven otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lease {
+pub(super) struct Lease {
     pub address: Ipv4Addr,
     pub prefix: u8,
     pub gateway: Option<Ipv4Addr>,
@@ -25,7 +25,7 @@ const MOST_DNS: usize = 3;
 impl Lease {
     /// # Errors
     /// A sentence for a person when the lease cannot be used.
-    pub fn read(raw: &mozim::DhcpV4Lease) -> Result<Self, String> {
+    pub(super) fn read(raw: &mozim::DhcpV4Lease) -> Result<Self, String> {
         let address = raw.yiaddr;
         let mask = u32::from(raw.subnet_mask);
         if mask.leading_ones() != mask.count_ones() || mask.count_ones() < SHORTEST_PREFIX {
@@ -65,7 +65,7 @@ impl Lease {
     }
 
     #[must_use]
-    pub fn network(&self) -> Ipv4Addr {
+    pub(super) fn network(&self) -> Ipv4Addr {
         let mask = u32::MAX
             .checked_shl(32 - u32::from(self.prefix))
             .unwrap_or(0);
@@ -73,13 +73,13 @@ impl Lease {
     }
 
     #[must_use]
-    pub fn cidr(&self) -> String {
+    pub(super) fn cidr(&self) -> String {
         format!("{}/{}", self.address, self.prefix)
     }
 
     /// Same but for its lifetime: a renewal that nobody needs to hear of.
     #[must_use]
-    pub fn same(&self, other: &Self) -> bool {
+    pub(super) fn same(&self, other: &Self) -> bool {
         Self {
             seconds: 0,
             ..self.clone()

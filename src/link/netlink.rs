@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// A network interface now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
+pub(super) struct Link {
     pub index: u32,
     pub name: String,
     pub mac: Vec<u8>,
@@ -40,7 +40,7 @@ pub struct Link {
 
 /// An address; two are the same when link, address and prefix are.
 #[derive(Clone, Debug)]
-pub struct Address {
+pub(super) struct Address {
     pub index: u32,
     pub address: IpAddr,
     pub prefix: u8,
@@ -58,7 +58,7 @@ impl PartialEq for Address {
 
 /// A route that has one next hop; compared whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
+pub(super) struct Route {
     pub destination: IpAddr,
     pub prefix: u8,
     pub gateway: Option<IpAddr>,
@@ -72,27 +72,28 @@ pub struct Route {
 
 /// The socket for requests. Dropping it ends its task.
 #[derive(Clone, Debug)]
-pub struct Netlink(Handle);
+pub(super) struct Netlink(Handle);
 
 impl Netlink {
     /// Must be called inside the runtime.
     ///
     /// # Errors
     /// [`Error::Socket`].
-    pub fn open() -> Result<Self, Error> {
+    pub(super) fn open() -> Result<Self, Error> {
         let (connection, handle, _) =
             rtnetlink::new_connection().map_err(|source| Error::Socket {
                 what: "a routing socket".into(),
                 source,
             })?;
         // It ends by itself when the last handle is dropped, and touches no hardware of its own.
+        #[allow(clippy::disallowed_methods, reason = "ends with its handle")]
         tokio::spawn(connection);
         Ok(Self(handle))
     }
 
     /// # Errors
     /// As all of this type: [`Error::Netlink`] with the kernel's refusal, [`Error::NetlinkSilent`].
-    pub async fn links(&self) -> Result<Vec<Link>, Error> {
+    pub(super) async fn links(&self) -> Result<Vec<Link>, Error> {
         let messages: Vec<_> =
             ask("list links", self.0.link().get().execute().try_collect()).await?;
         let read = messages.into_iter().map(|message| {
@@ -121,7 +122,7 @@ impl Netlink {
 
     /// # Errors
     /// As [`Netlink::links`].
-    pub async fn bring_up(&self, link: &Link) -> Result<(), Error> {
+    pub(super) async fn bring_up(&self, link: &Link) -> Result<(), Error> {
         let message = LinkUnspec::new_with_index(link.index).up().build();
         let what = format!("bring {} up", link.name);
         ask(&what, self.0.link().set(message).execute()).await
@@ -131,7 +132,7 @@ impl Netlink {
     ///
     /// # Errors
     /// As [`Netlink::links`].
-    pub async fn release(&self, link: &Link) -> Result<(), Error> {
+    pub(super) async fn release(&self, link: &Link) -> Result<(), Error> {
         let message = LinkUnspec::new_with_index(link.index)
             .nocontroller()
             .build();
@@ -141,7 +142,7 @@ impl Netlink {
 
     /// # Errors
     /// As [`Netlink::links`].
-    pub async fn addresses(&self) -> Result<Vec<Address>, Error> {
+    pub(super) async fn addresses(&self) -> Result<Vec<Address>, Error> {
         let messages: Vec<_> = ask(
             "list addresses",
             self.0.address().get().execute().try_collect(),
@@ -154,7 +155,7 @@ impl Netlink {
     ///
     /// # Errors
     /// As [`Netlink::links`].
-    pub async fn write_address(&self, address: &Address) -> Result<(), Error> {
+    pub(super) async fn write_address(&self, address: &Address) -> Result<(), Error> {
         let Address {
             index,
             address: ip,
@@ -178,7 +179,7 @@ impl Netlink {
     ///
     /// # Errors
     /// As [`Netlink::links`].
-    pub async fn delete_address(&self, address: &Address) -> Result<(), Error> {
+    pub(super) async fn delete_address(&self, address: &Address) -> Result<(), Error> {
         let Address {
             index,
             address: ip,
@@ -195,7 +196,7 @@ impl Netlink {
     ///
     /// # Errors
     /// As [`Netlink::links`].
-    pub async fn routes(&self) -> Result<Vec<(Route, RouteMessage)>, Error> {
+    pub(super) async fn routes(&self) -> Result<Vec<(Route, RouteMessage)>, Error> {
         let four = RouteMessageBuilder::<Ipv4Addr>::new().build();
         let six = RouteMessageBuilder::<Ipv6Addr>::new().build();
         let mut found = Vec::new();
@@ -216,7 +217,7 @@ impl Netlink {
 
     /// # Errors
     /// As [`Netlink::links`].
-    pub async fn write_route(&self, route: &Route) -> Result<(), Error> {
+    pub(super) async fn write_route(&self, route: &Route) -> Result<(), Error> {
         let message = route_message(route);
         let what = format!("add route {route}");
         ask(&what, self.0.route().add(message).replace().execute()).await
@@ -226,13 +227,13 @@ impl Netlink {
     ///
     /// # Errors
     /// As [`Netlink::links`].
-    pub async fn delete_route(&self, message: RouteMessage) -> Result<(), Error> {
+    pub(super) async fn delete_route(&self, message: RouteMessage) -> Result<(), Error> {
         absent_is_fine(ask("delete a route", self.0.route().del(message).execute()).await)
     }
 
     /// # Errors
     /// As [`Netlink::links`].
-    pub async fn rules(&self) -> Result<Vec<(Rule, RuleMessage)>, Error> {
+    pub(super) async fn rules(&self) -> Result<Vec<(Rule, RuleMessage)>, Error> {
         let mut found = Vec::new();
         for version in [IpVersion::V4, IpVersion::V6] {
             let messages: Vec<RuleMessage> = ask(
@@ -253,7 +254,7 @@ impl Netlink {
     ///
     /// # Errors
     /// As [`Netlink::links`].
-    pub async fn add_rule(&self, rule: &Rule) -> Result<(), Error> {
+    pub(super) async fn add_rule(&self, rule: &Rule) -> Result<(), Error> {
         let mut request = self.0.rule().add();
         *request.message_mut() = rule.message();
         let outcome = ask(&format!("add {rule}"), request.execute()).await;
@@ -264,7 +265,7 @@ impl Netlink {
     ///
     /// # Errors
     /// As [`Netlink::links`].
-    pub async fn delete_rule(&self, message: RuleMessage) -> Result<(), Error> {
+    pub(super) async fn delete_rule(&self, message: RuleMessage) -> Result<(), Error> {
         absent_is_fine(ask("delete a rule", self.0.rule().del(message).execute()).await)
     }
 }
@@ -405,7 +406,7 @@ fn route_message(route: &Route) -> RouteMessage {
 
 /// A route of ours.
 #[must_use]
-pub fn own_route(index: u32, table: u32, destination: IpAddr, prefix: u8) -> Route {
+pub(super) fn own_route(index: u32, table: u32, destination: IpAddr, prefix: u8) -> Route {
     Route {
         destination,
         prefix,
@@ -434,7 +435,7 @@ impl std::fmt::Display for Route {
 
 /// Is this what the kernel would say when a device or a route is not there (any more)?
 #[must_use]
-pub fn is_gone(error: &Error) -> bool {
+pub(super) fn is_gone(error: &Error) -> bool {
     matches!(error, Error::Netlink { source: rtnetlink::Error::NetlinkError(e), .. }
         if [libc::ENODEV, libc::ESRCH, libc::ENETDOWN].contains(&-e.raw_code()))
 }

@@ -12,31 +12,31 @@ use super::rules::{Action, Family, Rule};
 use crate::config::{DoorName, Lan, Uplink};
 
 /// Bits of the firewall mark that are ours (Tailscale owns `0xff0000`).
-pub const MARK_MASK: u32 = 0xff00;
+pub(super) const MARK_MASK: u32 = 0xff00;
 /// The LAN's default routes live here, never in `main`.
-pub const LAN_TABLE: u32 = 50;
+pub(super) const LAN_TABLE: u32 = 50;
 /// `main` holds connected routes of the LAN only.
-pub const MAIN_TABLE: u32 = 254;
+pub(super) const MAIN_TABLE: u32 = 254;
 /// Protocol number of every route we write (`ip route show proto 79`); unassigned in iproute2's rt_protos.
-pub const ROUTE_PROTOCOL: u8 = 79;
+pub(super) const ROUTE_PROTOCOL: u8 = 79;
 
 /// Mark → table of the uplink; the next number ends with `unreachable`. `FROM` is IPv4 only: an IPv6 `from` rule
 /// leaks, because without a route the kernel picks the uplink's source address (RFC 6724) and then the rule matches.
-pub const PRIORITY_MARK: u32 = 900;
-pub const PRIORITY_BOUND: u32 = 910;
-pub const PRIORITY_FROM: u32 = 920;
+pub(super) const PRIORITY_MARK: u32 = 900;
+pub(super) const PRIORITY_BOUND: u32 = 910;
+pub(super) const PRIORITY_FROM: u32 = 920;
 /// `main` without its default routes.
-pub const PRIORITY_MAIN: u32 = 1000;
-pub const PRIORITY_LAN: u32 = 1300;
+pub(super) const PRIORITY_MAIN: u32 = 1000;
+pub(super) const PRIORITY_LAN: u32 = 1300;
 /// Nothing below is ever reached.
-pub const PRIORITY_END: u32 = 1400;
+pub(super) const PRIORITY_END: u32 = 1400;
 
 /// Port of a door that has no setting of its own yet.
 const HTTPS_PORT: u16 = 443;
 
 /// One uplink as the kernel sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Way {
+pub(super) struct Way {
     pub uplink: String,
     pub interface: String,
     pub mark: u32,
@@ -47,7 +47,7 @@ pub struct Way {
 
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub(super) struct Plan {
     pub lan: String,
     pub ways: Vec<Way>,
 }
@@ -55,7 +55,7 @@ pub struct Plan {
 impl Plan {
     /// # Errors
     /// [`Error::Name`] for an interface name the kernel could not have, [`Error::Shared`] when two roles name one interface.
-    pub fn new(lan: &Lan, uplinks: &[Uplink], ssh_port: u16) -> Result<Self, Error> {
+    pub(super) fn new(lan: &Lan, uplinks: &[Uplink], ssh_port: u16) -> Result<Self, Error> {
         let mut names = vec![lan.interface.as_str()];
         check_name(&lan.interface)?;
         for uplink in uplinks {
@@ -98,24 +98,24 @@ impl Plan {
 
     /// Is this interface the LAN or an uplink?
     #[must_use]
-    pub fn knows(&self, interface: &str) -> bool {
+    pub(super) fn knows(&self, interface: &str) -> bool {
         self.lan == interface || self.way(interface).is_some()
     }
 
     #[must_use]
-    pub fn way(&self, interface: &str) -> Option<&Way> {
+    pub(super) fn way(&self, interface: &str) -> Option<&Way> {
         self.ways.iter().find(|way| way.interface == interface)
     }
 
     /// May a default route stand in this table?
     #[must_use]
-    pub fn owns_table(&self, table: u32) -> bool {
+    pub(super) fn owns_table(&self, table: u32) -> bool {
         table == LAN_TABLE || self.ways.iter().any(|way| way.table == table)
     }
 
     /// The rules that stand from boot to power-off, both families; only tables change as links come and go.
     #[must_use]
-    pub fn rules(&self) -> Vec<Rule> {
+    pub(super) fn rules(&self) -> Vec<Rule> {
         let mut rules = Vec::new();
         for family in [Family::V4, Family::V6] {
             let rule = |priority, action| Rule::new(family, priority, action);
@@ -145,7 +145,7 @@ impl Plan {
 
     /// The rule that answers from an uplink's IPv4 address.
     #[must_use]
-    pub fn from_rule(&self, way: &Way, address: std::net::Ipv4Addr) -> Rule {
+    pub(super) fn answer_rule(&self, way: &Way, address: std::net::Ipv4Addr) -> Rule {
         Rule {
             source: Some((IpAddr::V4(address), 32)),
             ..Rule::new(Family::V4, PRIORITY_FROM, Action::Table(way.table))

@@ -14,7 +14,7 @@ const MOST: usize = 3;
 ///
 /// # Errors
 /// [`Error::File`].
-pub fn write(dir: &Path, lan: &str, servers: &[IpAddr]) -> Result<(), Error> {
+pub(super) fn write(dir: &Path, lan: &str, servers: &[IpAddr]) -> Result<(), Error> {
     let path = dir.join("resolv.conf");
     let text = text(lan, servers);
     if std::fs::read_to_string(&path).is_ok_and(|now| now == text) {

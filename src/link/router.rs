@@ -25,7 +25,7 @@ const FIRST_ASK: Duration = Duration::from_millis(500);
 const LONGEST_ASK: Duration = Duration::from_secs(60);
 
 /// Runs until stopped; a socket that fails is opened again.
-pub async fn run(
+pub(super) async fn run(
     subject: Subject,
     generation: u64,
     out: mpsc::Sender<Report>,

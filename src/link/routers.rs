@@ -13,7 +13,7 @@ const MOST: usize = 16;
 const TWO_HOURS: Duration = Duration::from_secs(7200);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Routers {
+pub(super) struct Routers {
     routers: BTreeMap<Ipv6Addr, Router>,
     prefixes: BTreeMap<(Ipv6Addr, u8), Prefix>,
     dns: BTreeMap<Ipv6Addr, End>,
@@ -30,7 +30,7 @@ struct Router {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prefix {
+pub(super) struct Prefix {
     pub on_link: bool,
     pub autonomous: bool,
     pub valid: End,
@@ -38,7 +38,7 @@ pub struct Prefix {
 }
 
 impl Routers {
-    pub fn take(&mut self, router: Ipv6Addr, advert: &Advert, now: Instant) {
+    pub(super) fn take(&mut self, router: Ipv6Addr, advert: &Advert, now: Instant) {
         self.expire(now);
         if advert.lifetime == 0 {
             self.routers.remove(&router);
@@ -84,7 +84,7 @@ impl Routers {
     }
 
     /// Forgets what has ended.
-    pub fn expire(&mut self, now: Instant) {
+    pub(super) fn expire(&mut self, now: Instant) {
         self.routers.retain(|_, router| router.until > now);
         self.prefixes
             .retain(|_, prefix| prefix.valid.is_none_or(|end| end > now));
@@ -93,7 +93,7 @@ impl Routers {
 
     /// When [`Routers::expire`] next has something to do.
     #[must_use]
-    pub fn next_end(&self) -> Option<Instant> {
+    pub(super) fn next_end(&self) -> Option<Instant> {
         let routers = self.routers.values().map(|router| router.until);
         let prefixes = self.prefixes.values().filter_map(|prefix| prefix.valid);
         let dns = self.dns.values().copied().flatten();
@@ -103,7 +103,7 @@ impl Routers {
     /// The default router to use and the MTU it names: highest preference, then lowest address so that two equal
     /// ones do not alternate.
     #[must_use]
-    pub fn best(&self) -> Option<(Ipv6Addr, Option<u32>)> {
+    pub(super) fn best(&self) -> Option<(Ipv6Addr, Option<u32>)> {
         let best = self
             .routers
             .iter()
@@ -112,17 +112,17 @@ impl Routers {
     }
 
     #[must_use]
-    pub fn prefixes(&self) -> &BTreeMap<(Ipv6Addr, u8), Prefix> {
+    pub(super) fn prefixes(&self) -> &BTreeMap<(Ipv6Addr, u8), Prefix> {
         &self.prefixes
     }
 
     #[must_use]
-    pub fn dns(&self) -> Vec<Ipv6Addr> {
+    pub(super) fn dns(&self) -> Vec<Ipv6Addr> {
         self.dns.keys().copied().collect()
     }
 
     #[must_use]
-    pub fn prefix_names(&self) -> Vec<String> {
+    pub(super) fn prefix_names(&self) -> Vec<String> {
         let names = self.prefixes.keys();
         names
             .map(|(network, length)| format!("{network}/{length}"))
@@ -132,7 +132,7 @@ impl Routers {
 
 /// Our address inside a /64: modified EUI-64 (RFC 4291 appendix A), so that the phone's owner recognises the board.
 #[must_use]
-pub fn own_address(network: Ipv6Addr, mac: [u8; 6]) -> Ipv6Addr {
+pub(super) fn own_address(network: Ipv6Addr, mac: [u8; 6]) -> Ipv6Addr {
     let [a, b, c, d, e, f] = mac;
     let mut bytes = network.octets();
     bytes[8..].copy_from_slice(&[a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
@@ -141,7 +141,7 @@ pub fn own_address(network: Ipv6Addr, mac: [u8; 6]) -> Ipv6Addr {
 
 /// Whole seconds from now, as the kernel wants them.
 #[must_use]
-pub fn seconds(end: End, now: Instant) -> u32 {
+pub(super) fn seconds(end: End, now: Instant) -> u32 {
     end.map_or(FOREVER, |end| {
         u32::try_from(end.saturating_duration_since(now).as_secs()).unwrap_or(FOREVER)
     })

@@ -7,13 +7,13 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
+pub(super) enum Family {
     V4,
     V6,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
+pub(super) enum Action {
     Table(u32),
     Unreachable,
     Other(String),
@@ -21,7 +21,7 @@ pub enum Action {
 
 /// One rule. Two rules that treat packets alike are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Rule {
+pub(super) struct Rule {
     pub family: Family,
     pub priority: u32,
     pub action: Action,
@@ -38,7 +38,7 @@ pub struct Rule {
 
 impl Rule {
     #[must_use]
-    pub fn new(family: Family, priority: u32, action: Action) -> Self {
+    pub(super) fn new(family: Family, priority: u32, action: Action) -> Self {
         Self {
             family,
             priority,
@@ -53,7 +53,7 @@ impl Rule {
 
     /// Reads a rule of a dump; `None` for families that are not IP.
     #[must_use]
-    pub fn read(message: &RuleMessage) -> Option<Self> {
+    pub(super) fn read(message: &RuleMessage) -> Option<Self> {
         let header = &message.header;
         let family = match header.family {
             AddressFamily::Inet => Family::V4,
@@ -101,7 +101,7 @@ impl Rule {
 
     /// The message that adds (or deletes) this rule.
     #[must_use]
-    pub fn message(&self) -> RuleMessage {
+    pub(super) fn message(&self) -> RuleMessage {
         let mut message = RuleMessage::default();
         message.header.family = match self.family {
             Family::V4 => AddressFamily::Inet,
@@ -181,7 +181,7 @@ mod tests {
         ];
         let plan = Plan::new(&samples::lan("eth0"), &uplinks, 22).unwrap();
         let mut rules = plan.rules();
-        rules.push(plan.from_rule(&plan.ways[0], "172.20.10.12".parse().unwrap()));
+        rules.push(plan.answer_rule(&plan.ways[0], "172.20.10.12".parse().unwrap()));
         for rule in rules {
             let mut message = rule.message();
             // What the kernel adds when it reports a rule.

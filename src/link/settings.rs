@@ -10,7 +10,7 @@ const ROOT: &str = "/proc/sys/net";
 
 /// One switch: path under `/proc/sys/net` and the value it must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
+pub(super) struct Setting {
     pub path: String,
     pub value: &'static str,
 }
@@ -59,7 +59,7 @@ const GLOBAL: [(&str, &str); 4] = [
 
 /// Every switch of the recipe, `all` and `default` before the links (`all` overwrites some of theirs).
 #[must_use]
-pub fn wanted(plan: &Plan) -> Vec<Setting> {
+pub(super) fn wanted(plan: &Plan) -> Vec<Setting> {
     let mut settings: Vec<Setting> = GLOBAL
         .iter()
         .map(|(path, value)| Setting {
@@ -79,7 +79,7 @@ pub fn wanted(plan: &Plan) -> Vec<Setting> {
 
 /// The switches of one interface.
 #[must_use]
-pub fn of(interface: &str) -> Vec<Setting> {
+pub(super) fn of(interface: &str) -> Vec<Setting> {
     let four = IPV4.iter().map(move |(key, value)| ("ipv4", key, value));
     let six = IPV6.iter().map(move |(key, value)| ("ipv6", key, value));
     four.chain(six)
@@ -97,7 +97,7 @@ impl Setting {
 
     /// As `sysctl` names it: `net.ipv4.ip_forward = 1`.
     #[must_use]
-    pub fn named(&self, value: &str) -> String {
+    pub(super) fn named(&self, value: &str) -> String {
         format!("net.{} = {value}", self.path.replace('/', "."))
     }
 
@@ -105,7 +105,7 @@ impl Setting {
     ///
     /// # Errors
     /// [`Error::Setting`] when it is there and cannot be read.
-    pub fn read(&self) -> Result<Option<String>, Error> {
+    pub(super) fn read(&self) -> Result<Option<String>, Error> {
         match std::fs::read_to_string(self.file()) {
             Ok(value) => Ok(Some(value.trim().to_owned())),
             Err(error) if gone(&error) => Ok(None),
@@ -117,13 +117,15 @@ impl Setting {
     ///
     /// # Errors
     /// [`Error::Setting`] when it exists and does not take the value.
-    pub fn apply(&self) -> Result<(), Error> {
+    pub(super) fn apply(&self) -> Result<(), Error> {
         match self.read()? {
             None => return Ok(()),
             Some(value) if value == self.value => return Ok(()),
             Some(_) => {}
         }
-        match std::fs::write(self.file(), self.value) {
+        #[allow(clippy::disallowed_methods, reason = "a sysctl is no file on flash")]
+        let written = std::fs::write(self.file(), self.value);
+        match written {
             Ok(()) => {}
             Err(error) if gone(&error) => return Ok(()),
             // `mc_forwarding` shows a routing daemon and cannot be written; reading back below tells the truth.
@@ -158,7 +160,7 @@ fn gone(error: &std::io::Error) -> bool {
 
 /// Every forwarding switch of every interface, ours or not.
 #[must_use]
-pub fn forwarding() -> Vec<Setting> {
+pub(super) fn forwarding() -> Vec<Setting> {
     let mut found = vec![Setting {
         path: "ipv4/ip_forward".into(),
         value: "0",
@@ -185,7 +187,7 @@ pub fn forwarding() -> Vec<Setting> {
 ///
 /// # Errors
 /// [`Error::Setting`].
-pub fn apply_all(settings: &[Setting]) -> Result<(), Error> {
+pub(super) fn apply_all(settings: &[Setting]) -> Result<(), Error> {
     let mut first = Ok(());
     for setting in settings {
         let outcome = setting.apply();

@@ -18,7 +18,7 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 /// Messages taken at one go, so that a storm cannot hold the task for ever.
 const AT_ONCE: usize = 4096;
 
-pub struct Wake {
+pub(super) struct Wake {
     socket: TokioSocket,
     buffer: Vec<u8>,
 }
@@ -26,14 +26,14 @@ pub struct Wake {
 impl Wake {
     /// # Errors
     /// [`Error::Socket`].
-    pub fn routing(groups: &[MulticastGroup]) -> Result<Self, Error> {
+    pub(super) fn routing(groups: &[MulticastGroup]) -> Result<Self, Error> {
         let groups: Vec<u32> = groups.iter().map(|group| *group as u32).collect();
         Self::open(NETLINK_ROUTE, &groups).map_err(socket_error("a routing event socket"))
     }
 
     /// # Errors
     /// [`Error::Socket`].
-    pub fn nftables() -> Result<Self, Error> {
+    pub(super) fn nftables() -> Result<Self, Error> {
         Self::open(NETLINK_NETFILTER, &[NFTABLES_GROUP])
             .map_err(socket_error("an nftables event socket"))
     }
@@ -57,7 +57,7 @@ impl Wake {
     ///
     /// # Errors
     /// [`Error::Socket`] when the socket is of no more use.
-    pub async fn changed(&mut self) -> Result<(), Error> {
+    pub(super) async fn changed(&mut self) -> Result<(), Error> {
         self.receive().await?;
         for _ in 0..AT_ONCE {
             match self.receive().now_or_never() {

@@ -12,7 +12,7 @@ use crate::config::LanAddress;
 
 /// Addresses and routes of one link, gateways first seen first.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Wanted {
+pub(super) struct Wanted {
     pub addresses: Vec<Address>,
     pub routes: Vec<Route>,
     pub rules: Vec<Rule>,
@@ -22,7 +22,7 @@ pub struct Wanted {
 
 /// Everything known of a link that may carry addresses now.
 #[derive(Debug)]
-pub struct Basis<'a> {
+pub(super) struct Basis<'a> {
     pub index: u32,
     pub interface: &'a str,
     pub mac: [u8; 6],
@@ -36,7 +36,7 @@ pub struct Basis<'a> {
 /// The LAN's connected routes stand in `main`, its default routes in a table that is asked last. All of an uplink's
 /// routes, the connected ones too, stand in the uplink's own table.
 #[must_use]
-pub fn wanted(plan: &Plan, basis: &Basis<'_>, now: Instant) -> Wanted {
+pub(super) fn wanted(plan: &Plan, basis: &Basis<'_>, now: Instant) -> Wanted {
     let way = plan.way(basis.interface);
     let (near, far) = way.map_or((MAIN_TABLE, LAN_TABLE), |way| (way.table, way.table));
     let mut all = Wanted::default();
@@ -98,7 +98,7 @@ pub fn wanted(plan: &Plan, basis: &Basis<'_>, now: Instant) -> Wanted {
             all.gateways.push(IpAddr::V4(gateway));
         }
         all.rules
-            .extend(way.map(|way| plan.from_rule(way, lease.address)));
+            .extend(way.map(|way| plan.answer_rule(way, lease.address)));
         all.dns.extend(lease.dns.iter().copied().map(IpAddr::V4));
     }
 
@@ -145,7 +145,7 @@ impl Wanted {
     }
 
     /// Adds the needs of another link.
-    pub fn extend(&mut self, other: Self) {
+    pub(super) fn extend(&mut self, other: Self) {
         self.addresses.extend(other.addresses);
         self.routes.extend(other.routes);
         self.rules.extend(other.rules);

@@ -40,12 +40,14 @@ pub(super) async fn run(
     if words.first().is_some_and(|word| word == "oobctl") {
         words.remove(0);
     }
-    if let [noun, verb, name] = words.as_slice() {
-        if noun == "console" && verb == "attach" && !name.starts_with('-') {
-            let name = name.clone();
-            let ended = attach::run(house, login, terminal, &name).await?;
-            return Ok(Ended::status(ended));
-        }
+    if let [noun, verb, name] = words.as_slice()
+        && noun == "console"
+        && verb == "attach"
+        && !name.starts_with('-')
+    {
+        let name = name.clone();
+        let ended = attach::run(house, login, terminal, &name).await?;
+        return Ok(Ended::status(ended));
     }
     carry_out(house, login, terminal, words).await
 }

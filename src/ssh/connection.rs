@@ -85,11 +85,10 @@ pub(super) async fn serve(
             // cancel-safe: see Changes::next
             () = changes.next() => {
                 let standing = watching.borrow().clone();
-                if let Standing::SignedIn(login) = standing {
-                    if !login.still_stands(&house.access) {
+                if let Standing::SignedIn(login) = standing
+                    && !login.still_stands(&house.access) {
                         break "your user was changed or removed; sign in again".into();
                     }
-                }
             }
             // cancel-safe: changed loses nothing
             changed = watching.changed(), if watch_open => {

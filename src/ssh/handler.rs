@@ -239,7 +239,12 @@ impl Handler for Client {
             return Ok(());
         };
         reply.accept().await;
-        let task = channel::serve(self.house.clone(), login, channel, session.handle());
+        let task = Box::pin(channel::serve(
+            self.house.clone(),
+            login,
+            channel,
+            session.handle(),
+        ));
         let cut = self.cut.clone();
         self.house.tracker.spawn(async move {
             // The channel's writer would wait for ever on a connection that is gone: hence the cut.

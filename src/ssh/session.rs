@@ -43,13 +43,13 @@ pub(super) async fn run(
 
 async fn choose(house: &House, login: &Arc<Login>, terminal: &mut Terminal) -> Result<u32, Gone> {
     let rows = chooser::rows(house, login);
-    if login.target == Target::Any {
-        if let [only] = rows.as_slice() {
-            let name = only.name.clone();
-            return attach::run(house, login, terminal, &name)
-                .await
-                .map(Ended::status);
-        }
+    if login.target == Target::Any
+        && let [only] = rows.as_slice()
+    {
+        let name = only.name.clone();
+        return attach::run(house, login, terminal, &name)
+            .await
+            .map(Ended::status);
     }
     if !terminal.writer.is_terminal {
         let user = &login.person.name;

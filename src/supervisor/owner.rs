@@ -78,6 +78,10 @@ impl Kept {
             stop: stop.clone(),
             answered: answered.clone(),
         };
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "`Kept` holds it and waits for it"
+        )]
         let keeper = tokio::spawn(keeper.keep(ready));
         Self {
             name,
@@ -188,6 +192,10 @@ impl Keeper {
             ready: Ready::new(ready.clone(), self.changed.clone()),
             dirs: self.shared.dirs.clone(),
         };
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "a task of its own contains a panic; waited for below"
+        )]
         let life = tokio::spawn((self.spec.start)(context));
         let joined = life.await;
         self.answered.store(u64::MAX, Ordering::Relaxed);

@@ -25,7 +25,7 @@ const MOST: usize = 32;
 
 /// An access point chosen for joining.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub(super) struct Target {
     /// Index into the configured SSIDs.
     pub ssid: usize,
     /// For people.
@@ -38,7 +38,7 @@ pub struct Target {
 
 /// A fault to tell about, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub(super) struct Finding {
     pub name: String,
     pub bssid: Bssid,
     pub fault: HotspotFault,
@@ -46,7 +46,7 @@ pub struct Finding {
 
 /// One look at the table of access points.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Look {
+pub(super) struct Look {
     /// The one to join now.
     pub best: Option<Target>,
     /// Any access point with a trigger SSID, joinable or not, for "seen" and "lost".
@@ -71,7 +71,7 @@ struct Page {
 }
 
 #[derive(Clone, Debug)]
-pub struct Book {
+pub(super) struct Book {
     wifi: Wifi,
     pages: BTreeMap<Bssid, Page>,
     /// When a report was made, newest last; bounded by [`MOST`].
@@ -80,7 +80,7 @@ pub struct Book {
 
 impl Book {
     #[must_use]
-    pub fn new(wifi: Wifi) -> Self {
+    pub(super) fn new(wifi: Wifi) -> Self {
         Self {
             wifi,
             pages: BTreeMap::new(),
@@ -89,7 +89,7 @@ impl Book {
     }
 
     /// Takes a table in. `joined` is the access point in use, which stands for a good one of its SSID.
-    pub fn look(&mut self, rows: &[Bss], joined: Option<Bssid>, now: Instant) -> Look {
+    pub(super) fn look(&mut self, rows: &[Bss], joined: Option<Bssid>, now: Instant) -> Look {
         let ours: Vec<(usize, &Bss)> = rows
             .iter()
             .filter_map(|bss| {
@@ -154,7 +154,7 @@ impl Book {
     }
 
     /// A try to join failed. Tells whether that is news, and when the next try may be.
-    pub fn refused(
+    pub(super) fn refused(
         &mut self,
         target: &Target,
         fault: HotspotFault,
@@ -203,7 +203,7 @@ impl Book {
     }
 
     /// This one accepted us. Others of its SSID that refused the same passphrase are twins.
-    pub fn accepted(&mut self, target: &Target, now: Instant) -> Vec<Finding> {
+    pub(super) fn accepted(&mut self, target: &Target, now: Instant) -> Vec<Finding> {
         if let Some(page) = self.pages.get_mut(&target.bssid) {
             (page.failed, page.strikes, page.not_before) = (None, 0, None);
             page.told.clear();
@@ -235,7 +235,7 @@ impl Book {
     }
 
     /// Every pause is over: an operator asks for a try, or the world changed.
-    pub fn forgive(&mut self) {
+    pub(super) fn forgive(&mut self) {
         for page in self.pages.values_mut() {
             (page.strikes, page.not_before) = (0, None);
         }

@@ -321,7 +321,7 @@ impl Owner {
             self.poll_at = now + POLL;
             self.supplicant.order(Order::Status);
             self.polls = self.polls.wrapping_add(1);
-            if self.polls % SIGNAL_EACH == 0 {
+            if self.polls.is_multiple_of(SIGNAL_EACH) {
                 self.supplicant.order(Order::Signal);
             }
         }

@@ -41,6 +41,7 @@ pub(super) async fn reset(interface: String) {
 async fn try_reset(interface: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (connection, handle, _) = rtnetlink::new_connection()?;
     // Ends when the handle is dropped.
+    #[allow(clippy::disallowed_methods, reason = "ends with its handle")]
     tokio::spawn(connection);
     let mut links = handle
         .link()

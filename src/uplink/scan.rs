@@ -44,14 +44,14 @@ enum Pace {
 
 /// What to do about a radio that yields nothing, mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cure {
+pub(super) enum Cure {
     AbortScan,
     Reopen,
     ResetLink,
 }
 
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(super) struct Plan {
     fast: Duration,
     slow: Duration,
     fast_for: Duration,
@@ -78,7 +78,7 @@ const NO_BLOCK: usize = usize::MAX;
 
 impl Plan {
     #[must_use]
-    pub fn new(oob: &crate::config::Oob, now: Instant) -> Self {
+    pub(super) fn new(oob: &crate::config::Oob, now: Instant) -> Self {
         Self {
             fast: oob.scan_fast,
             slow: oob.scan_slow,
@@ -99,13 +99,13 @@ impl Plan {
         }
     }
 
-    pub fn rest(&mut self) {
+    pub(super) fn rest(&mut self) {
         self.pace = Pace::Rest;
         self.running = None;
     }
 
     /// Searches, fast again when `afresh`.
-    pub fn search(&mut self, afresh: bool, now: Instant) {
+    pub(super) fn search(&mut self, afresh: bool, now: Instant) {
         if self.pace != Pace::Search {
             (self.due, self.running, self.yielded, self.step) = (now, None, now, 0);
         }
@@ -116,7 +116,7 @@ impl Plan {
         }
     }
 
-    pub fn watch(&mut self, cached: u32, now: Instant) {
+    pub(super) fn watch(&mut self, cached: u32, now: Instant) {
         if self.pace != Pace::Watch {
             (self.pace, self.running, self.step) = (Pace::Watch, None, 0);
             self.due = now + TWIN_AFTER;
@@ -125,17 +125,17 @@ impl Plan {
     }
 
     /// The channel of a good access point: looked at first when it is lost, and in every small scan.
-    pub fn remember(&mut self, frequency_mhz: u32) {
+    pub(super) fn remember(&mut self, frequency_mhz: u32) {
         self.cached = Some(frequency_mhz);
     }
 
-    pub fn eager(&mut self, eager: bool) {
+    pub(super) fn eager(&mut self, eager: bool) {
         self.eager = eager;
     }
 
     /// When [`Plan::next`] or [`Plan::cure`] has something to say.
     #[must_use]
-    pub fn wake_at(&self) -> Option<Instant> {
+    pub(super) fn wake_at(&self) -> Option<Instant> {
         match (self.pace, self.running) {
             (Pace::Rest, _) => None,
             (_, Some((since, _))) => Some(since + SCAN_LIMIT),
@@ -144,7 +144,7 @@ impl Plan {
     }
 
     /// The channels to scan now; an empty list means all of them.
-    pub fn next(&mut self, now: Instant) -> Option<Vec<u32>> {
+    pub(super) fn next(&mut self, now: Instant) -> Option<Vec<u32>> {
         if self.pace == Pace::Rest || self.running.is_some() || now < self.due {
             return None;
         }
@@ -190,13 +190,13 @@ impl Plan {
     }
 
     /// The supplicant would not start it.
-    pub fn busy(&mut self, now: Instant) {
+    pub(super) fn busy(&mut self, now: Instant) {
         self.running = None;
         self.due = now + BUSY_PAUSE;
     }
 
     /// The supplicant or the radio cannot do these channels.
-    pub fn failed(&mut self, now: Instant) {
+    pub(super) fn failed(&mut self, now: Instant) {
         if let Some((_, block)) = self.running.take()
             && block != NO_BLOCK
         {
@@ -208,13 +208,13 @@ impl Plan {
         self.due = self.due.max(now + BUSY_PAUSE);
     }
 
-    pub fn done(&mut self, now: Instant) {
+    pub(super) fn done(&mut self, now: Instant) {
         (self.running, self.failures, self.cures, self.yielded) = (None, 0, 0, now);
         self.due = self.due.max(now + LEAST_PITCH);
     }
 
     /// What to do now about a radio that yields nothing.
-    pub fn cure(&mut self, now: Instant) -> Option<Cure> {
+    pub(super) fn cure(&mut self, now: Instant) -> Option<Cure> {
         if self.pace != Pace::Search {
             return None;
         }

@@ -14,13 +14,13 @@ const JOIN_LIMIT: Duration = Duration::from_secs(12);
 /// After a connection breaks while it is being made, the supplicant's verdict on why follows within this.
 const VERDICT: Duration = Duration::from_millis(300);
 /// Longest a hotspot may take to give an address.
-pub const LEASE_LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LEASE_LIMIT: Duration = Duration::from_secs(20);
 /// An IPv6 router without DHCPv4 beside it is taken as the way out after this.
 const ROUTER_GRACE: Duration = Duration::from_secs(6);
 
 /// Where the uplink stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub(super) enum State {
     /// Not wanted.
     Off,
     /// wpa_supplicant or the radio is not there.
@@ -56,7 +56,7 @@ pub enum State {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
+pub(super) enum Input {
     /// The mode or an operator wants it, or not.
     Wanted(bool),
     SupplicantFound,
@@ -84,7 +84,7 @@ pub enum Input {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub(super) enum Effect {
     Search {
         afresh: bool,
     },
@@ -116,7 +116,7 @@ pub enum Effect {
 
 /// The state and what outlives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Machine {
+pub(super) struct Machine {
     wanted: bool,
     present: Option<String>,
     state: State,
@@ -134,13 +134,13 @@ impl Default for Machine {
 
 impl Machine {
     #[must_use]
-    pub fn state(&self) -> &State {
+    pub(super) fn state(&self) -> &State {
         &self.state
     }
 
     /// When the machine wants a [`Input::Tick`].
     #[must_use]
-    pub fn wake_at(&self) -> Option<Instant> {
+    pub(super) fn wake_at(&self) -> Option<Instant> {
         match &self.state {
             State::Off | State::Absent { .. } | State::Searching | State::Up { .. } => None,
             State::Joining { until, broken, .. } => {
@@ -154,7 +154,7 @@ impl Machine {
     }
 
     /// Sets when a failure is over; the book of faults knows.
-    pub fn retry_at(&mut self, at: Instant) {
+    pub(super) fn retry_at(&mut self, at: Instant) {
         if let State::Failed { retry_at, .. } = &mut self.state {
             *retry_at = at;
         }
@@ -162,7 +162,7 @@ impl Machine {
 
     /// One step. Pure.
     #[must_use]
-    pub fn step(mut self, input: Input, now: Instant) -> (Self, Vec<Effect>) {
+    pub(super) fn step(mut self, input: Input, now: Instant) -> (Self, Vec<Effect>) {
         match &input {
             Input::Wanted(wanted) => self.wanted = *wanted,
             Input::SupplicantFound => self.present = None,

@@ -12,7 +12,7 @@ use crate::fact::UplinkPhase;
 
 /// Why a hotspot is not used, and what to do.
 #[must_use]
-pub fn refusal(name: &str, bssid: Bssid, fault: &HotspotFault) -> String {
+pub(super) fn refusal(name: &str, bssid: Bssid, fault: &HotspotFault) -> String {
     match fault {
         HotspotFault::WrongPassphrase => format!(
             "wrong passphrase: hotspot `{name}` ({bssid}) refused it; compare it with the one the phone shows"
@@ -31,7 +31,7 @@ pub fn refusal(name: &str, bssid: Bssid, fault: &HotspotFault) -> String {
 }
 
 #[must_use]
-pub fn no_address(name: &str, limit: Duration) -> String {
+pub(super) fn no_address(name: &str, limit: Duration) -> String {
     let limit = limit.as_secs();
     format!(
         "hotspot `{name}` gave no address: its DHCP did not answer within {limit} s; switch it off and on again"
@@ -40,7 +40,7 @@ pub fn no_address(name: &str, limit: Duration) -> String {
 
 /// The phase and its sentence. `trouble` is what is in sight and cannot be used; `override_` is what an operator asked for.
 #[must_use]
-pub fn phase(
+pub(super) fn phase(
     state: &State,
     wifi: &Wifi,
     trouble: Option<&Finding>,

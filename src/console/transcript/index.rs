@@ -49,7 +49,7 @@ impl Record {
 
 /// The records at the start of `bytes`, and how many bytes they take; what follows is torn.
 #[must_use]
-pub fn decode(bytes: &[u8]) -> (Vec<Record>, usize) {
+pub(super) fn decode(bytes: &[u8]) -> (Vec<Record>, usize) {
     let mut records = Vec::new();
     let mut rest = bytes;
     while let Some((record, used)) = decode_one(rest) {

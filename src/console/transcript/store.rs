@@ -37,7 +37,7 @@ impl Segment {
 
 /// An open transcript: the last segment takes what comes.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     dir: PathBuf,
     quota: u64,
     /// Oldest first, without `current`.
@@ -57,7 +57,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`]; nothing that was stored is touched.
-    pub fn open(dir: &Path, quota: u64) -> Result<Self, Error> {
+    pub(crate) fn open(dir: &Path, quota: u64) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(Error::io("make", dir))?;
         let lock = lock(dir)?;
         let mut segments = VecDeque::new();
@@ -101,19 +101,19 @@ impl Store {
 
     /// Offset of the next byte.
     #[must_use]
-    pub fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.current.end()
     }
 
     /// Log bytes that a power cut would take now.
     #[must_use]
-    pub fn unsynced(&self) -> u64 {
+    pub(crate) fn unsynced(&self) -> u64 {
         self.unsynced
     }
 
     /// A power cut would take something now.
     #[must_use]
-    pub fn is_dirty(&self) -> bool {
+    pub(crate) fn is_dirty(&self) -> bool {
         self.unsynced > 0 || self.unsynced_index
     }
 
@@ -123,7 +123,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`]. A full disk is one only when dropping every old segment made no room.
-    pub fn append(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Error> {
+    pub(crate) fn append(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Error> {
         let gap = offset.saturating_sub(self.end());
         if gap > 0 {
             self.mark(Mark::Gap { bytes: gap })?;
@@ -148,7 +148,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::append`].
-    pub fn mark(&mut self, mark: Mark) -> Result<(), Error> {
+    pub(crate) fn mark(&mut self, mark: Mark) -> Result<(), Error> {
         self.mark_at(Timestamp::now(), mark)
     }
 
@@ -156,7 +156,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::append`].
-    pub fn mark_at(&mut self, at: Timestamp, mark: Mark) -> Result<(), Error> {
+    pub(crate) fn mark_at(&mut self, at: Timestamp, mark: Mark) -> Result<(), Error> {
         let record = Record {
             offset: self.end(),
             at,
@@ -196,7 +196,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn sync(&mut self) -> Result<(), Error> {
+    pub(crate) fn sync(&mut self) -> Result<(), Error> {
         if self.unsynced > 0 {
             let path = log_path(&self.dir, self.current.start);
             self.log.sync_data().map_err(Error::io("sync", &path))?;
@@ -214,7 +214,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn tail(&self, max: usize) -> Result<Vec<u8>, Error> {
+    pub(crate) fn tail(&self, max: usize) -> Result<Vec<u8>, Error> {
         let segment = match self.closed.back() {
             Some(before) if self.current.log == 0 && before.end() == self.current.start => *before,
             _ => self.current,

@@ -33,7 +33,7 @@ const STACK: usize = 256 * 1024;
 
 /// What the owner should tell people about the storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     Failed(String),
     /// It works again; so many bytes were never stored.
     Resumed {
@@ -66,7 +66,7 @@ impl Shared {
 
 /// The owner's end. Dropping it has the thread store what it has and end.
 #[derive(Debug)]
-pub struct Writer {
+pub(crate) struct Writer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -76,7 +76,7 @@ impl Writer {
     ///
     /// # Errors
     /// No thread can be made.
-    pub fn spawn(
+    pub(crate) fn spawn(
         name: &str,
         store: Store,
         stream: Arc<Stream>,
@@ -111,7 +111,7 @@ impl Writer {
     }
 
     /// The stream has grown to `end`. Never waits.
-    pub fn received(&self, end: u64) {
+    pub(crate) fn received(&self, end: u64) {
         let mut desk = self.shared.desk();
         desk.end = end;
         if desk.wake_at.is_some_and(|at| end >= at) {
@@ -121,7 +121,7 @@ impl Writer {
     }
 
     /// Marks the place where the stream is now. Never waits.
-    pub fn mark(&self, event: Kind) {
+    pub(crate) fn mark(&self, event: Kind) {
         let mut desk = self.shared.desk();
         if desk.marks.len() >= MARKS {
             desk.marks.pop_front();
@@ -137,7 +137,7 @@ impl Writer {
     }
 
     /// Stores what is left and ends the thread. Blocks for a sync of the flash.
-    pub fn finish(mut self) {
+    pub(crate) fn finish(mut self) {
         self.stop();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()

@@ -14,7 +14,7 @@ const WANTED_OPTIONS: [u8; 8] = [1, 3, 6, 26, 51, 54, 58, 59];
 
 /// Where a client stands.
 #[derive(Debug)]
-pub enum Stage {
+pub(super) enum Stage {
     Seeking,
     Bound(Box<DhcpV4Lease>),
     /// Asks for the lease to be prolonged; it still holds.
@@ -23,12 +23,12 @@ pub enum Stage {
 
 /// One run of the protocol. Dropped and made anew after any failure.
 #[derive(Debug)]
-pub struct DhcpClient(DhcpV4Client);
+pub(super) struct DhcpClient(DhcpV4Client);
 
 impl DhcpClient {
     /// # Errors
     /// The library's words.
-    pub async fn open(subject: &Subject) -> Result<Self, String> {
+    pub(super) async fn open(subject: &Subject) -> Result<Self, String> {
         let mut config = DhcpV4Config::new(&subject.interface);
         config.set_iface_index(subject.index);
         config
@@ -46,7 +46,7 @@ impl DhcpClient {
     ///
     /// # Errors
     /// The library's words; the client is of no more use.
-    pub async fn next(&mut self) -> Result<Stage, String> {
+    pub(super) async fn next(&mut self) -> Result<Stage, String> {
         match self.0.run().await {
             Ok(DhcpV4State::Done(lease)) => Ok(Stage::Bound(lease)),
             Ok(DhcpV4State::Renewing | DhcpV4State::Rebinding) => Ok(Stage::Refreshing),

@@ -10,7 +10,7 @@ use crate::link::Error;
 use crate::link::netlink::socket_error;
 
 #[derive(Debug)]
-pub struct NakListener {
+pub(super) struct NakListener {
     /// A packet socket; tokio only needs something it can poll and `recv` from.
     socket: UdpSocket,
     mac: [u8; 6],
@@ -19,7 +19,7 @@ pub struct NakListener {
 impl NakListener {
     /// # Errors
     /// [`Error::Socket`]: needs CAP_NET_RAW.
-    pub fn open(subject: &Subject) -> Result<Self, Error> {
+    pub(super) fn open(subject: &Subject) -> Result<Self, Error> {
         let open = || {
             let protocol = u16::try_from(libc::ETH_P_IP)
                 .map_err(io::Error::other)?
@@ -40,7 +40,7 @@ impl NakListener {
     }
 
     /// Returns when a NAK for us has come in. Cancel-safe: nothing but a NAK is ever lost, and that ends the caller.
-    pub async fn heard(&self) {
+    pub(super) async fn heard(&self) {
         let mut packet = [0u8; 1500];
         loop {
             let Ok(length) = self.socket.recv(&mut packet).await else {
@@ -87,8 +87,11 @@ fn is_nak(packet: &[u8], mac: [u8; 6]) -> bool {
     let ours = message.first() == Some(&2)
         && message.get(28..34) == Some(&mac)
         && message.get(236..240) == Some(&MAGIC);
+    if !ours {
+        return false;
+    }
     let mut options = message.get(240..).unwrap_or_default();
-    while ours {
+    loop {
         match options {
             [0, rest @ ..] => options = rest,
             [53, 1, kind, ..] => return *kind == 6,
@@ -99,7 +102,6 @@ fn is_nak(packet: &[u8], mac: [u8; 6]) -> bool {
             },
         }
     }
-    false
 }
 
 #[cfg(test)]

@@ -12,13 +12,13 @@ use crate::link::settings::{self, Setting};
 
 /// A breach and its remedy.
 #[derive(Clone, Debug)]
-pub struct Finding {
+pub(super) struct Finding {
     pub breach: Breach,
     pub undo: Undo,
 }
 
 #[derive(Clone, Debug)]
-pub enum Undo {
+pub(super) enum Undo {
     /// There is no remedy; it is reported.
     Nothing,
     Switches(Vec<Setting>),
@@ -33,7 +33,7 @@ pub enum Undo {
 
 impl Finding {
     /// Names the finding: the same text is the same breach.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         match &self.breach {
             Breach::Forwarding(text)
             | Breach::DefaultRoute(text)
@@ -47,7 +47,7 @@ impl Finding {
 
 /// Forwarding on any interface, and every switch of the recipe. `all` switches every link on at once: that is one
 /// breach, not one per link.
-pub fn switches(plan: &Plan) -> Result<Vec<Finding>, Error> {
+pub(super) fn switches(plan: &Plan) -> Result<Vec<Finding>, Error> {
     let forwarding = settings::forwarding();
     let mut found = Vec::new();
     for family in ["ipv4/", "ipv6/"] {
@@ -94,7 +94,7 @@ fn wrong<'a>(settings: impl Iterator<Item = &'a Setting>) -> Result<Vec<(Setting
 }
 
 /// Rules of ours that are missing, and foreign ones that are asked before the list ends.
-pub async fn rules(plan: &Plan, kernel: &Netlink) -> Result<Vec<Finding>, Error> {
+pub(super) async fn rules(plan: &Plan, kernel: &Netlink) -> Result<Vec<Finding>, Error> {
     let actual = kernel.rules().await?;
     let wanted = plan.rules();
     let mut found = Vec::new();
@@ -138,7 +138,7 @@ fn expected(plan: &Plan, rule: &Rule) -> bool {
 }
 
 /// Default routes outside our tables, halves of one, and anything in `main` that leads into an uplink.
-pub async fn routes(plan: &Plan, kernel: &Netlink) -> Result<Vec<Finding>, Error> {
+pub(super) async fn routes(plan: &Plan, kernel: &Netlink) -> Result<Vec<Finding>, Error> {
     let links = kernel.links().await?;
     let name = |index: Option<u32>| {
         links
@@ -178,7 +178,7 @@ pub async fn routes(plan: &Plan, kernel: &Netlink) -> Result<Vec<Finding>, Error
 }
 
 /// A bridge, bond or VRF that has swallowed a link of ours: frames would pass below every rule.
-pub async fn links(plan: &Plan, kernel: &Netlink) -> Result<Vec<Finding>, Error> {
+pub(super) async fn links(plan: &Plan, kernel: &Netlink) -> Result<Vec<Finding>, Error> {
     let links = kernel.links().await?;
     let swallowed = links.iter().filter(|link| plan.knows(&link.name));
     let found = swallowed.filter_map(|link| {

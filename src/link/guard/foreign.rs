@@ -20,7 +20,7 @@ const TRANSLATIONS: [&str; 7] = [
 /// iptables targets of that kind, as `nft` names them when iptables-nft wrote the rule.
 const TARGETS: [&str; 6] = ["MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP", "TEE"];
 
-pub fn firewall(items: &[Value], sealed: &Value) -> Vec<Finding> {
+pub(super) fn firewall(items: &[Value], sealed: &Value) -> Vec<Finding> {
     let mut found = Vec::new();
     let text = match ours(items) {
         None => Some(format!("table inet {TABLE} is gone")),

@@ -161,11 +161,11 @@ impl Owner {
     fn compare(&mut self, status: Status) {
         let gone = ["DISCONNECTED", "INACTIVE", "SCANNING", "INTERFACE_DISABLED"];
         match self.machine.state() {
-            State::Joining { target, .. } if status.state == "COMPLETED" => {
-                if status.bssid == Some(target.bssid) {
-                    let bssid = target.bssid;
-                    self.step(Input::Connected(bssid));
-                }
+            State::Joining { target, .. }
+                if status.state == "COMPLETED" && status.bssid == Some(target.bssid) =>
+            {
+                let bssid = target.bssid;
+                self.step(Input::Connected(bssid));
             }
             State::Leasing { target, .. } | State::Up { target, .. } => {
                 let (bssid, name) = (target.bssid, target.name.clone());

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::events::Reader;
 use super::network::{self, Network};
 use super::{Bssid, Error, Method, Order, Place, Report, ScanAnswer, chain, parse};
+use crate::clock::Instant;
 use crate::config::Wifi;
 
 /// Pause between two looks for a supplicant that is not there.
@@ -87,6 +88,7 @@ impl Worker {
                     return;
                 }
             }
+            #[allow(clippy::disallowed_methods, reason = "this is a thread, no task")]
             std::thread::sleep(LOOK);
             // Orders for a supplicant that is gone mean nothing to the next one.
             while self.orders.try_recv().is_ok() {}

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::{Error, Event, Report, parse};
+use crate::clock::Instant;
 
 /// The crate gives no descriptor to wait on, so it is asked this often while things happen …
 const BUSY_PITCH: Duration = Duration::from_millis(8);
@@ -29,6 +30,7 @@ impl Reader {
             match self.client.recv() {
                 Ok(None) => {
                     let quiet = last.elapsed() > BUSY_FOR;
+                    #[allow(clippy::disallowed_methods, reason = "this is a thread, no task")]
                     std::thread::sleep(if quiet { QUIET_PITCH } else { BUSY_PITCH });
                 }
                 Ok(Some(message)) => {
