@@ -156,6 +156,7 @@ async fn serve(given: Value) {
     let dirs = Arc::new(Dirs {
         state: run.clone(),
         config: run.join("oobd.toml"),
+        notes: run.clone(),
         run,
     });
     let (_asked, asked) = watch::channel(0);

@@ -228,16 +228,14 @@ fn save(dirs: &Dirs, kept: &Kept) -> Result<(), Error> {
     write_atomically(&path, &json, 0o600).map_err(fail)
 }
 
-/// Writes, corrects or removes `first-boot.txt` beside oobd.toml and `issue` in the run directory.
+/// Writes, corrects or removes `first-boot.txt` among the notes and `issue` in the run directory.
 fn show(dirs: &Dirs, kept: &Kept, device: &str) {
-    let beside = dirs
-        .config
-        .parent()
-        .unwrap_or(Path::new("/"))
-        .join("first-boot.txt");
     let text = text(kept, device);
     for (path, text) in [
-        (beside, text.as_ref().map(|text| text.replace('\n', "\r\n"))),
+        (
+            dirs.notes.join("first-boot.txt"),
+            text.as_ref().map(|text| text.replace('\n', "\r\n")),
+        ),
         (dirs.run.join("issue"), text.clone()),
     ] {
         let now = std::fs::read(&path).ok();

@@ -17,6 +17,7 @@ fn house() -> (tempfile::TempDir, Dirs, Config) {
         state,
         run,
         config: boot.join("oobd.toml"),
+        notes: boot,
     };
     let config = Config {
         device: Device {

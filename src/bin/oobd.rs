@@ -29,6 +29,9 @@ struct Args {
     /// Sockets, and what lives as long as the boot
     #[arg(long, value_name = "DIR", default_value = "/run/oobd")]
     run: PathBuf,
+    /// Where first-boot.txt and oobd-errors.txt go [default: beside FILE]
+    #[arg(long, value_name = "DIR")]
+    notes: Option<PathBuf>,
     #[command(subcommand)]
     action: Option<Action>,
 }
@@ -55,6 +58,9 @@ fn main() -> ExitCode {
             let dirs = Dirs {
                 state: args.state,
                 run: args.run,
+                notes: args
+                    .notes
+                    .unwrap_or_else(|| args.config.parent().unwrap_or(Path::new("")).to_owned()),
                 config: args.config,
             };
             let outcome = runtime

@@ -13,7 +13,7 @@ use super::{Config, Problem, load, read, render};
 
 /// Far more than any board has consoles for.
 const LONGEST_FILE: u64 = 1 << 20;
-/// Name of the file that tells the reasons, beside a refused oobd.toml.
+/// Name of the file that tells the reasons of a refused oobd.toml.
 const ERRORS_FILE: &str = "oobd-errors.txt";
 
 /// Where the configuration in force comes from.
@@ -37,10 +37,10 @@ pub struct Imported {
 }
 
 /// Reads oobd.toml. Good: copied to `state_dir/config/last-good.toml`, secrets resolved, and a stale
-/// `oobd-errors.txt` is removed. Bad or missing: the last good one stays in force, and `oobd-errors.txt` beside the
-/// file says why. Blocking. Failures to write are logged and change nothing of the answer.
+/// `oobd-errors.txt` is removed. Bad or missing: the last good one stays in force, and `notes_dir/oobd-errors.txt`
+/// says why. Blocking. Failures to write are logged and change nothing of the answer.
 #[must_use]
-pub fn import(path: &Path, state_dir: &Path) -> Imported {
+pub fn import(path: &Path, state_dir: &Path, notes_dir: &Path) -> Imported {
     let folders = Folders::of(path, state_dir);
     let resolver = Resolver::new(&folders);
     let file_name = path.file_name().map_or_else(
@@ -48,7 +48,7 @@ pub fn import(path: &Path, state_dir: &Path) -> Imported {
         |name| name.to_string_lossy().into_owned(),
     );
     let last_good = state_dir.join("config").join("last-good.toml");
-    let errors_path = folders.beside.join(ERRORS_FILE);
+    let errors_path = notes_dir.join(ERRORS_FILE);
     let outcome =
         read_text(path).and_then(|text| read(&text, &resolver).map(|config| (text, config)));
     let problems = match outcome {
@@ -216,7 +216,11 @@ mod tests {
             if let Some(text) = text {
                 fs::write(self.path("boot/oobd.toml"), text).unwrap();
             }
-            import(&self.path("boot/oobd.toml"), &self.path("data"))
+            import(
+                &self.path("boot/oobd.toml"),
+                &self.path("data"),
+                &self.path("boot"),
+            )
         }
 
         fn errors(&self) -> Option<String> {
@@ -288,7 +292,11 @@ mod tests {
 
     #[test]
     fn a_card_that_cannot_be_written_changes_nothing_of_the_answer() {
-        let nowhere = import(Path::new("/proc/none/oobd.toml"), Path::new("/proc/none"));
+        let nowhere = import(
+            Path::new("/proc/none/oobd.toml"),
+            Path::new("/proc/none"),
+            Path::new("/proc/none"),
+        );
         assert_eq!(
             (nowhere.source, nowhere.problems.len()),
             (Source::BuiltIn, 1)

@@ -20,8 +20,11 @@ pub struct Dirs {
     pub state: PathBuf,
     /// Lives as long as the boot: sockets, resolv.conf. `/run/oobd` on the appliance.
     pub run: PathBuf,
-    /// The configuration file; `first-boot.txt` and `oobd-errors.txt` are written beside it.
+    /// The configuration file. Only read.
     pub config: PathBuf,
+    /// Gets `first-boot.txt` and `oobd-errors.txt`, for a person with a card reader. The folder of the configuration file;
+    /// on the appliance, where that is read-only for oobd, `/run/oobd/boot`, from which a unit takes them there.
+    pub notes: PathBuf,
 }
 
 /// One owner's share of the house. Everything an owner task needs, and nothing of another room.

@@ -328,7 +328,7 @@ async fn tell_problems(bus: &Bus, store: &Store, dirs: &Dirs, imported: &Importe
 async fn import(dirs: &Dirs) -> Imported {
     let dirs = dirs.clone();
     let read = tokio::task::spawn_blocking(move || {
-        let mut imported = store::import(&dirs.config, &dirs.state);
+        let mut imported = store::import(&dirs.config, &dirs.state, &dirs.notes);
         if let Err(error) = first_boot::ensure(&mut imported.config, &dirs) {
             tracing::error!("nobody can sign in: {}", chain(&error));
         }

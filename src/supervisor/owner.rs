@@ -266,6 +266,7 @@ mod tests {
             state: dir.path().into(),
             run: dir.path().into(),
             config: dir.path().join("oobd.toml"),
+            notes: dir.path().into(),
         };
         let shared = Shared {
             bus,

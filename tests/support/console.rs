@@ -126,6 +126,7 @@ impl Bench {
                 state: self.dir.path().join("state"),
                 run: self.dir.path().join("run"),
                 config: self.dir.path().join("oobd.toml"),
+                notes: self.dir.path().into(),
             }),
         };
         self.owner = Some(tokio::spawn(oobd::console::run(
