@@ -66,6 +66,53 @@ fn bad_files_give_the_text_beside_them() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// Files that are made to be slow: each ends soon, and is told in a few lines.
+#[test]
+fn monstrous_files_are_refused_in_time() {
+    let size = 1 << 20;
+    let key = "k".repeat(size);
+    let many: String = (0..size / 12)
+        .map(|number| format!("k{number} = 1\n"))
+        .collect();
+    let consoles: String = (0..size / 40)
+        .map(|number| format!("[console.c{number}]\nserial = {{}}\n"))
+        .collect();
+    for (name, text) in [
+        ("keys", many),
+        ("sections", consoles),
+        ("one key", format!("{key} = 1")),
+        ("one secret key", format!("{key}passphrase = 1")),
+        ("one value", format!("schema = \"{key}\"")),
+        ("one name", format!("[console.{key}]")),
+        ("one device", format!("[device]\nname = \"{key}\"")),
+        ("bad lines", "=\n".repeat(size / 2)),
+        ("equals", "=".repeat(size)),
+        ("quotes", "\"".repeat(size)),
+        ("brackets", "[".repeat(size)),
+        ("braces", format!("a = {}", "{a=".repeat(size / 3))),
+        ("arrays", format!("a = {}", "[".repeat(size))),
+        ("headers", "[a]\n".repeat(size / 4)),
+        ("dots", format!("a{} = 1", ".a".repeat(size / 2))),
+        (
+            "a list",
+            format!("[user.u]\nkeys = [{}]", "1,".repeat(size / 2)),
+        ),
+    ] {
+        let start = std::time::Instant::now();
+        let problems = config::load(&text, &folders()).expect_err(name);
+        assert!(problems.len() <= 101, "{name}: {} problems", problems.len());
+        let told = config::render(&problems, "oobd.toml");
+        let took = start.elapsed();
+        println!(
+            "{name}: {took:?}, {} problems, {} bytes told",
+            problems.len(),
+            told.len()
+        );
+        assert!(took.as_secs() < 20, "{name} took {took:?}");
+        assert!(told.len() < 200_000, "{name}: {} bytes told", told.len());
+    }
+}
+
 /// What the card of every board is made with.
 #[test]
 fn the_file_of_the_image_is_good() {

@@ -7,12 +7,19 @@ use super::reader::{Table, suggest};
 use super::secret::Resolver;
 use super::{Console, Lan, MOST_UPLINKS, Mode, Transport, Uplink, User};
 
+/// Each console is a task, a ring and a folder; a bigger rack has a second board.
+const MOST_CONSOLES: usize = 64;
+/// Memory of all rings together; boards have 512 MiB and more.
+const MOST_RINGS: usize = 64 << 20;
+const MOST_USERS: usize = 256;
+
 pub(super) fn uplinks(table: &Table<'_>, lan: &Lan, resolver: &Resolver<'_>) -> Vec<Uplink> {
     let mut taken = BTreeMap::from([(lan.interface.clone(), "lan".to_owned())]);
     let mut uplinks = Vec::new();
     for (position, (name, field)) in table.named().into_iter().enumerate() {
         if position == MOST_UPLINKS {
             name.wrong(format!("more than {MOST_UPLINKS} uplinks"), None);
+            break;
         }
         let slot = u8::try_from(position).unwrap_or(u8::MAX);
         name.check();
@@ -49,7 +56,12 @@ pub(super) fn uplinks_unsaid(lan: &Lan, mode: Mode) -> Vec<Uplink> {
 pub(super) fn consoles(table: &Table<'_>) -> Vec<Console> {
     let mut taken: BTreeMap<PathBuf, String> = BTreeMap::new();
     let mut consoles = Vec::new();
-    for (name, field) in table.named() {
+    let mut rings = 0_usize;
+    for (position, (name, field)) in table.named().into_iter().enumerate() {
+        if position == MOST_CONSOLES {
+            name.wrong(format!("more than {MOST_CONSOLES} consoles"), None);
+            break;
+        }
         name.check();
         let Some(section) = field.table() else {
             continue;
@@ -62,6 +74,17 @@ pub(super) fn consoles(table: &Table<'_>) -> Vec<Console> {
             && let Some(place) = field.inner(&["serial", "port"])
         {
             place.wrong(format!("in use by `console.{first}` already"));
+        }
+        rings = rings.saturating_add(console.ring);
+        if rings > MOST_RINGS && rings - console.ring <= MOST_RINGS {
+            let message = format!(
+                "the rings of all consoles need more than {} MiB of memory",
+                MOST_RINGS >> 20
+            );
+            match field.inner(&["ring"]) {
+                Some(place) => place.wrong(message),
+                None => name.wrong(message, Some("make some `ring` smaller".to_owned())),
+            }
         }
         taken
             .entry(port.clone())
@@ -77,7 +100,11 @@ pub(super) fn users(table: &Table<'_>, consoles: &[Console], resolver: &Resolver
         .map(|console| console.name.as_str())
         .collect();
     let mut users = Vec::new();
-    for (name, field) in table.named() {
+    for (position, (name, field)) in table.named().into_iter().enumerate() {
+        if position == MOST_USERS {
+            name.wrong(format!("more than {MOST_USERS} users"), None);
+            break;
+        }
         name.check();
         let Some(section) = field.table() else {
             continue;

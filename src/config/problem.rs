@@ -1,6 +1,6 @@
 //! One fault of oobd.toml and how it is shown to a person. Never shows a secret, not even a misspelt one.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Range;
 
@@ -8,6 +8,14 @@ use serde::{Deserialize, Serialize};
 
 /// Faults that are told one by one; past that only their number, because the first ones explain the rest.
 const TOLD: usize = 100;
+/// Faults that are looked at: each costs a walk through the text.
+const GATHERED: usize = 400;
+/// A line longer than this is not quoted, in bytes.
+const LONGEST_LINE: usize = 8 * 1024;
+/// Longest message, path or hint, in characters.
+const LONGEST_TEXT: usize = 400;
+/// Longest word that may be a misspelt key, in bytes.
+pub(super) const LONGEST_WORD: usize = 64;
 /// Characters of a source line that fit beside its number on a terminal of 80 columns.
 const EXCERPT_WIDTH: usize = 68;
 /// Keys whose value is blacked out in excerpts, near misses included.
@@ -119,6 +127,8 @@ pub(super) enum Sort {
 pub(super) struct Log<'t> {
     text: &'t str,
     found: RefCell<Vec<(Range<usize>, Sort, Problem)>>,
+    /// Faults past [`GATHERED`].
+    more: Cell<usize>,
 }
 
 impl<'t> Log<'t> {
@@ -126,6 +136,7 @@ impl<'t> Log<'t> {
         Self {
             text,
             found: RefCell::new(Vec::new()),
+            more: Cell::new(0),
         }
     }
 
@@ -137,11 +148,15 @@ impl<'t> Log<'t> {
         message: String,
         hint: Option<String>,
     ) {
+        if self.found.borrow().len() >= GATHERED {
+            self.more.set(self.more.get() + 1);
+            return;
+        }
         let problem = Problem {
             place: Some(place(self.text, &span)),
-            path: path.to_owned(),
-            message,
-            hint,
+            path: short(path),
+            message: short(&message),
+            hint: hint.as_deref().map(short),
         };
         self.found.borrow_mut().push((span, sort, problem));
     }
@@ -176,8 +191,8 @@ impl<'t> Log<'t> {
                 && next.place.as_ref().map(|place| place.line)
                     == first.place.as_ref().map(|place| place.line)
         });
-        if told.len() > TOLD {
-            let more = told.len() - TOLD;
+        let more = told.len().saturating_sub(TOLD) + self.more.get();
+        if more > 0 {
             told.truncate(TOLD);
             told.push(Problem::of_file(format!("{more} more problems"), None));
         }
@@ -196,6 +211,14 @@ impl<'t> Log<'t> {
     }
 }
 
+/// A text that repeats what stands in the file, which may be anything.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// Finds line and column of a byte range and cuts the excerpt out.
 fn place(text: &str, span: &Range<usize>) -> Place {
     let mut start = span.start.min(text.len());
@@ -206,6 +229,11 @@ fn place(text: &str, span: &Range<usize>) -> Place {
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let line_text = text[line_start..].lines().next().unwrap_or_default();
     let column = before[line_start..].chars().count();
+    let line_text = if line_text.len() > LONGEST_LINE {
+        ""
+    } else {
+        line_text
+    };
     let mut end = span.end.clamp(start, text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -213,7 +241,7 @@ fn place(text: &str, span: &Range<usize>) -> Place {
     let covered = text[start..end].lines().next().unwrap_or_default();
     let (excerpt, caret, width) = excerpt(line_text, column, covered.chars().count());
     Place {
-        line: before.matches('\n').count() + 1,
+        line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
         column: column + 1,
         excerpt,
         caret,
@@ -273,6 +301,9 @@ fn secret_ranges(line: &str) -> Vec<Range<usize>> {
             });
         let key = key[start..].to_lowercase();
         let secret = SECRET_KEYS.iter().any(|known| {
+            if key.len() > LONGEST_WORD {
+                return key.ends_with(known);
+            }
             strsim::damerau_levenshtein(known, &key) <= known.len() / 3 || key.ends_with(known)
         });
         if !secret {

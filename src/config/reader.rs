@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Log, Sort};
+use super::problem::{LONGEST_WORD, Log, Sort};
 use super::values;
 
 /// A list longer than this is an accident.
@@ -402,6 +402,7 @@ impl Named<'_> {
 pub(super) fn suggest<S: AsRef<str>>(word: &str, known: &[S], quote: char) -> String {
     let near = known
         .iter()
+        .filter(|_| word.len() <= LONGEST_WORD)
         .map(|known| {
             (
                 strsim::damerau_levenshtein(word, known.as_ref()),
