@@ -3,6 +3,7 @@
 //! What the client library leaves to us: a new client per association and after every failure, DHCPNAK, a server
 //! that stays silent, leases that cannot be used.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -14,6 +15,7 @@ use super::{Report, Word};
 use crate::clock::Instant;
 
 mod client;
+mod decline;
 mod nak;
 
 use client::{DhcpClient, Stage};
@@ -34,6 +36,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// NAKs in a row that are answered at once; after that we wait, because somebody is playing with us.
 const QUICK_NAKS: u32 = 3;
 const SLOW_NAK: Duration = Duration::from_secs(5);
+/// RFC 2131 §3.1: at least this long after a DHCPDECLINE.
+const AFTER_DECLINE: Duration = Duration::from_secs(10);
 const ENDED: &str = "the DHCP lease ended and was not renewed";
 /// Grace after the end of the lease before we stop believing that the library ends it.
 const GRACE: Duration = Duration::from_secs(1);
@@ -44,6 +48,8 @@ pub(super) struct Subject {
     pub interface: String,
     pub index: u32,
     pub mac: [u8; 6],
+    /// Addresses of the board's other links: the same one here as well could be told apart by nobody.
+    pub taken: Vec<Ipv4Addr>,
 }
 
 /// Why a client ended.
@@ -196,6 +202,17 @@ impl Keeper {
                 Ok(Stage::Bound(raw)) => raw,
             };
             match Lease::read(&raw) {
+                Ok(lease) if self.subject.taken.contains(&lease.address) => {
+                    decline::send(&self.subject, lease.address, raw.srv_id);
+                    let reason = format!(
+                        "the DHCP server gave {}, which the board already has on another link,",
+                        lease.address
+                    );
+                    return End::Nothing {
+                        reason,
+                        wait: AFTER_DECLINE,
+                    };
+                }
                 Ok(lease) => {
                     held = true;
                     self.naks = 0;

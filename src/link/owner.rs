@@ -92,7 +92,7 @@ pub async fn run(ctx: Context, lan: Lan, uplinks: Vec<Uplink>, ssh_port: u16) ->
             // Cancel-safe per docs on Receiver::recv().
             Some(report) = incoming.recv() => { owner.hear(report); soon = Some(Duration::ZERO); }
             // Cancel-safe per docs on Receiver::recv().
-            Some(ask) = owner.ctx.asks.recv() => { owner.answer(ask).await; soon = Some(RETRY); }
+            Some(ask) = owner.ctx.asks.recv() => { owner.answer(ask).await; soon = Some(SETTLE); }
             // Cancel-safe: a timer has nothing to lose.
             () = sleep_until(look_at) => {
                 let next = owner.look().await;
@@ -208,10 +208,9 @@ impl Owner {
         };
         port.stop(reason, &mut self.events);
         port.addressed = wanted;
-        match self.reconcile().await {
-            Ok(()) => Ok(Reply::Done),
-            Err(error) => Err(Refusal::Failed(crate::fault::chain(&error))),
-        }
+        // Whatever the kernel refuses now is tried again; asking us again would only start DHCP over.
+        self.look().await;
+        Ok(Reply::Done)
     }
 
     /// The name servers a person's tools on the board use.

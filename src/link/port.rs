@@ -1,6 +1,6 @@
 //! One link of ours as the owner knows it: its role, whether it may carry addresses, its clients and what they got.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tokio_util::sync::CancellationToken;
 
@@ -75,18 +75,34 @@ impl Port {
         self.fixed.as_ref()
     }
 
+    /// The IPv4 address it has or will have.
+    pub(super) fn own_ipv4(&self) -> Option<Ipv4Addr> {
+        match (&self.lease, &self.fixed) {
+            (Some((lease, _)), _) => Some(lease.address),
+            (
+                None,
+                Some(LanAddress::Static {
+                    address: IpAddr::V4(four),
+                    ..
+                }),
+            ) => Some(*four),
+            _ => None,
+        }
+    }
+
     pub(super) fn running(&self) -> bool {
         self.tasks.is_some()
     }
 
     /// Starts the clients of a link that has just become usable.
-    pub(super) fn start(&mut self, owner: &Owner, index: u32, mac: [u8; 6]) {
+    pub(super) fn start(&mut self, owner: &Owner, index: u32, mac: [u8; 6], taken: Vec<Ipv4Addr>) {
         let tasks = owner.tasks.child_token();
         self.generation += 1;
         let subject = Subject {
             interface: self.interface.clone(),
             index,
             mac,
+            taken,
         };
         let (reports, generation) = (owner.reports.clone(), self.generation);
         if self.fixed.is_none() {

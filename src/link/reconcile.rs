@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::netlink::{Address, Link, is_gone};
 use super::owner::Owner;
 use super::plan::{MAIN_TABLE, PRIORITY_FROM, ROUTE_PROTOCOL};
+use super::port::Port;
 use super::wanted::{Basis, Wanted, wanted};
 use super::{Error, settings};
 use crate::clock::Instant;
@@ -60,6 +61,7 @@ impl Owner {
     /// Notices links that came, went, or changed carrier; brings ours up; starts and stops their clients.
     async fn meet(&mut self, links: &[Link]) {
         let mut ports = std::mem::take(&mut self.ports);
+        let taken: Vec<_> = ports.iter().filter_map(Port::own_ipv4).collect();
         for port in &mut ports {
             let interface = port.interface.clone();
             let Some(link) = links.iter().find(|link| link.name == port.interface) else {
@@ -99,7 +101,7 @@ impl Owner {
                 && !port.running()
                 && let Some(mac) = mac(link)
             {
-                port.start(self, link.index, mac);
+                port.start(self, link.index, mac, taken.clone());
             }
         }
         self.ports = ports;

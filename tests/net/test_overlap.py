@@ -71,10 +71,11 @@ def test_the_lan_stays_when_the_hotspot_goes(twins):
 def test_a_hotspot_that_gives_us_our_own_lan_address(world):
     """One address on two links can be told apart by nobody: refused, and said why."""
     world.lan("ip addr flush dev lan0 scope global; ip addr add 172.20.10.1/28 dev lan0")
-    world.hotspot("--dhcp-range=172.20.10.3,172.20.10.3,255.255.255.240,1h")
+    phone = world.hotspot("--dhcp-range=172.20.10.3,172.20.10.3,255.255.255.240,1h")
     peer = world.start(address="172.20.10.3/28")
     peer.ask("address wlan0")
     lost = peer.event("LeaseLost", interface="wlan0", timeout=25)
     assert "172.20.10.3" in lost["reason"]
+    assert "DHCPDECLINE(ap0) 172.20.10.3" in phone.text()
     assert "172.20.10.3" not in world.board("ip -4 addr show dev wlan0")
     assert world.lan.ok("ping -c1 -W1 172.20.10.3"), "the LAN stays reachable"

@@ -214,6 +214,9 @@ impl Owner {
                 }
             }
             Kind::OwnerFailed { owner, .. } if owner == "link" => self.step(Input::LinkForgot),
+            Kind::ConfigApplied { restarted } if restarted.iter().any(|owner| owner == "link") => {
+                self.step(Input::LinkForgot);
+            }
             _ => {}
         }
     }
