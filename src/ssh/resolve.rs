@@ -34,8 +34,8 @@ pub(super) enum Error {
     NoServer,
     #[error("the LAN's DNS knows no {0}")]
     Unknown(String),
-    #[error("the LAN's DNS does not answer ({0})")]
-    Silent(String),
+    #[error("the LAN's DNS gives no answer ({0})")]
+    NoAnswer(String),
 }
 
 /// Addresses of a name, IPv4 first.
@@ -60,7 +60,7 @@ pub(super) async fn look_up(
                 ask(interface, *server, plain, TYPE::AAAA)
             );
             match (v4, v6) {
-                (Err(e), Err(_)) => last = Error::Silent(e.to_string()),
+                (Err(e), Err(_)) => last = Error::NoAnswer(e.to_string()),
                 (v4, v6) => {
                     let found = [v4, v6].into_iter().flatten().flatten();
                     let found: Vec<IpAddr> = found.take(ADDRESSES).collect();
@@ -78,7 +78,7 @@ pub(super) async fn look_up(
     match timeout(TOTAL_LIMIT, ask_all).await {
         Ok(Some(found)) => Ok(found),
         Ok(None) => Err(last),
-        Err(_) => Err(Error::Silent("time is up".into())),
+        Err(_) => Err(Error::NoAnswer("time is up".into())),
     }
 }
 
@@ -113,8 +113,13 @@ async fn ask(interface: &str, server: IpAddr, name: &str, kind: TYPE) -> io::Res
         socket.send(&question(id, name, kind)?).await?;
         let deadline = Instant::now() + ANSWER_LIMIT;
         while let Ok(got) = timeout_at(deadline, socket.recv(&mut buffer)).await {
-            if let Some(found) = read_answer(&buffer[..got?], id, name) {
-                return Ok(found);
+            match read_answer(&buffer[..got?], id, name) {
+                Some(Ok(found)) => return Ok(found),
+                Some(Err(code)) => {
+                    let text = format!("{server} says {code:?}");
+                    return Err(io::Error::other(text));
+                }
+                None => {}
             }
         }
     }
@@ -141,8 +146,9 @@ fn question(id: u16, name: &str, kind: TYPE) -> io::Result<Vec<u8>> {
     packet.build_bytes_vec().map_err(io::Error::other)
 }
 
-/// Addresses in an answer to our question; empty when the server knows none. `None` for anything that is not the answer.
-fn read_answer(bytes: &[u8], id: u16, name: &str) -> Option<Vec<IpAddr>> {
+/// Addresses in an answer to our question; empty when the server knows none, its code when it will or can not say.
+/// `None` for anything that is not the answer.
+fn read_answer(bytes: &[u8], id: u16, name: &str) -> Option<Result<Vec<IpAddr>, RCODE>> {
     let packet = Packet::parse(bytes).ok()?;
     let asked = packet.questions.first()?;
     let ours = packet.id() == id
@@ -153,9 +159,9 @@ fn read_answer(bytes: &[u8], id: u16, name: &str) -> Option<Vec<IpAddr>> {
     }
     match packet.rcode() {
         RCODE::NoError => {}
-        RCODE::NameError => return Some(vec![]),
-        // Refused or broken: as good as silent, the next server may know.
-        _ => return None,
+        RCODE::NameError => return Some(Ok(vec![])),
+        // The next server may know.
+        code => return Some(Err(code)),
     }
     // Whatever their owner name: behind a CNAME it is another one.
     let addresses = packet
@@ -166,7 +172,9 @@ fn read_answer(bytes: &[u8], id: u16, name: &str) -> Option<Vec<IpAddr>> {
             RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.address.into())),
             _ => None,
         });
-    Some(addresses.map(|address| address.to_canonical()).collect())
+    Some(Ok(addresses
+        .map(|address| address.to_canonical())
+        .collect()))
 }
 
 #[cfg(test)]
@@ -205,7 +213,7 @@ mod tests {
             "switch.lan",
             vec![RData::CNAME(cname), RData::A(a), RData::AAAA(aaaa)],
         );
-        let found = read_answer(&bytes, 7, "Switch.LAN").unwrap();
+        let found = read_answer(&bytes, 7, "Switch.LAN").unwrap().unwrap();
         assert_eq!(
             found,
             [
@@ -225,7 +233,7 @@ mod tests {
         );
         assert_eq!(
             read_answer(&answer(7, "switch.lan", vec![]), 7, "switch.lan"),
-            Some(vec![])
+            Some(Ok(vec![]))
         );
     }
 

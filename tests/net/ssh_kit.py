@@ -1,11 +1,11 @@
 """What the SSH tests need: a namespace with a LAN behind the board, devices on ptys, OpenSSH with its keys."""
 import itertools
+import json
 import os
 import pty
+import select
 import subprocess
-import termios
 import threading
-import time
 import tty
 
 from board import wait_for
@@ -30,12 +30,17 @@ class Device:
         self.path = os.ttyname(self.slave)
         self.answer, self.got, self.reading = answer, bytearray(), threading.Event()
         self.reading.set()
+        self.ended = os.pipe()
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
 
     def _serve(self):
         while True:
             self.reading.wait()
+            # A read that hangs would keep the pty open after close().
+            ready, _, _ = select.select([self.master, self.ended[0]], [], [])
+            if self.ended[0] in ready:
+                return
             try:
                 data = os.read(self.master, 4096)
             except OSError:
@@ -54,11 +59,15 @@ class Device:
                 return
 
     def close(self):
-        for fd in (self.slave, self.master):
-            try:
-                os.close(fd)
-            except OSError:
-                pass
+        """Unplugs it. Safe to call twice."""
+        if self.master is None:
+            return
+        os.write(self.ended[1], b"x")
+        self.reading.set()
+        self.thread.join(5)
+        for fd in (self.slave, self.master, *self.ended):
+            os.close(fd)
+        self.master = None
 
 
 class Lan:
@@ -187,11 +196,23 @@ class House:
             device.close()
         self.lan.__exit__()
 
-    def seen(self, *words):
-        """Waits for a line of the log (events are in it) that holds all these words, and returns it."""
-        def line():
-            return next((line for line in self.board.text().splitlines() if all(word in line for word in words)), None)
-        return wait_for(f"a log line with {words}", line)
+    def happened(self, kind):
+        """The fields of every journaled event of this kind, oldest first."""
+        kinds = [event["kind"] for event in self.board.events()]
+        return [found[kind] for found in kinds if isinstance(found, dict) and kind in found]
 
-    def count(self, word):
-        return self.board.text().count(word)
+    def count(self, kind):
+        return len(self.happened(kind))
+
+    def seen(self, kind, *words):
+        """Waits for an event of this kind that holds all these words, and returns its fields."""
+        def event():
+            return next((one for one in self.happened(kind) if all(word in json.dumps(one) for word in words)), None)
+        return wait_for(f"an event {kind} with {words}", event)
+
+    def anonymous_kib(self, peak=False):
+        """Memory of oobd: what it holds now, or the most it ever held."""
+        children = subprocess.run(["pgrep", "-P", str(self.board.process.pid), "-x", "oobd"], capture_output=True, text=True).stdout.split()
+        with open(f"/proc/{(children or [self.board.process.pid])[0]}/status") as status:
+            fields = dict(line.split(":", 1) for line in status)
+        return int(fields["VmHWM" if peak else "RssAnon"].split()[0])
