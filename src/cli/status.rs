@@ -74,11 +74,15 @@ pub(super) fn show(state: &State, now: Timestamp, width: usize, color: bool) -> 
     };
     head(&mut screen, state, now);
     problems(&mut screen, state);
-    for link in state
+    let mut lans = state
         .links
         .values()
         .filter(|link| link.role == LinkRole::Lan)
-    {
+        .peekable();
+    if lans.peek().is_none() {
+        screen.line("LAN", &[Cell::new("no such interface", Tone::Bad)]);
+    }
+    for link in lans {
         screen.line("LAN", &lan(link));
     }
     for uplink in state.uplinks.values() {
