@@ -60,6 +60,8 @@ pub(super) struct Look {
 struct Page {
     ssid: Vec<u8>,
     last_seen: Instant,
+    /// Not in the table at the last look: whatever comes back under this address is somebody new.
+    absent: bool,
     /// Faults told, one of each kind.
     told: Vec<HotspotFault>,
     /// Fault of the last try to join.
@@ -68,6 +70,15 @@ struct Page {
     not_before: Option<Instant>,
     /// WPA3 failed here although WPA2 is offered too.
     avoid_sae: bool,
+}
+
+impl Page {
+    /// Forgets what was held against it.
+    fn start_over(&mut self) {
+        self.told.clear();
+        (self.failed, self.strikes, self.not_before) = (None, 0, None);
+        self.avoid_sae = false;
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -97,10 +108,15 @@ impl Book {
                 Some((ssid, bss))
             })
             .collect();
-        for (_, bss) in &ours {
-            if let Some(page) = self.pages.get_mut(&bss.bssid) {
+        for (bssid, page) in &mut self.pages {
+            let present = ours.iter().any(|(_, bss)| bss.bssid == *bssid);
+            if present {
                 page.last_seen = now;
+                if page.absent {
+                    page.start_over();
+                }
             }
+            page.absent = !present;
         }
         self.pages
             .retain(|_, page| now.duration_since(page.last_seen) < FORGET);
@@ -205,8 +221,9 @@ impl Book {
     /// This one accepted us. Others of its SSID that refused the same passphrase are twins.
     pub(super) fn accepted(&mut self, target: &Target, now: Instant) -> Vec<Finding> {
         if let Some(page) = self.pages.get_mut(&target.bssid) {
-            (page.failed, page.strikes, page.not_before) = (None, 0, None);
-            page.told.clear();
+            let avoid_sae = page.avoid_sae;
+            page.start_over();
+            page.avoid_sae = avoid_sae;
         }
         let ssid = self
             .wifi
@@ -276,6 +293,7 @@ impl Book {
         let page = self.pages.entry(finding.bssid).or_insert_with(|| Page {
             ssid: ssid.to_vec(),
             last_seen: now,
+            absent: false,
             told: vec![],
             failed: None,
             strikes: 0,
@@ -432,6 +450,19 @@ mod tests {
         assert!(until > Instant::now());
         book.forgive();
         assert!(book.look(&rows, None, Instant::now()).best.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_switched_off_and_on_starts_over() {
+        let mut book = Book::new(wifi());
+        let rows = [bss(1, b"remote.it", WPA2, -10)];
+        for _ in 0..2 {
+            let target = book.look(&rows, None, Instant::now()).best.unwrap();
+            let wrong = HotspotFault::WrongPassphrase;
+            assert!(book.refused(&target, wrong, Instant::now()).0.is_some());
+            assert_eq!(book.look(&rows, None, Instant::now()).best, None);
+            book.look(&[], None, Instant::now());
+        }
     }
 
     #[tokio::test(start_paused = true)]

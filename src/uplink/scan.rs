@@ -26,6 +26,8 @@ const TWIN_AFTER: Duration = Duration::from_secs(10);
 const TWIN_PITCH: Duration = Duration::from_millis(2500);
 /// A busy supplicant is asked again after this.
 const BUSY_PAUSE: Duration = Duration::from_millis(150);
+/// A hotspot that is being switched off says goodbye first and is still on air for this long.
+const GOODBYE: Duration = Duration::from_millis(300);
 /// A scan that has not ended by then never will. The full list takes 10 s.
 const SCAN_LIMIT: Duration = Duration::from_secs(20);
 /// A radio that yields nothing this long is wedged.
@@ -106,12 +108,16 @@ impl Plan {
 
     /// Searches, fast again when `afresh`.
     pub(super) fn search(&mut self, afresh: bool, now: Instant) {
+        let due = match self.pace {
+            Pace::Watch => now + GOODBYE,
+            Pace::Rest | Pace::Search => now,
+        };
         if self.pace != Pace::Search {
-            (self.due, self.running, self.yielded, self.step) = (now, None, now, 0);
+            (self.due, self.running, self.yielded, self.step) = (due, None, now, 0);
         }
         self.pace = Pace::Search;
         if afresh {
-            (self.fast_until, self.due, self.step) = (now + self.fast_for, now, 0);
+            (self.fast_until, self.due, self.step) = (now + self.fast_for, due, 0);
             self.cached_first = self.cached.is_some();
         }
     }
@@ -295,7 +301,7 @@ mod tests {
         plan.watch(5745, Instant::now());
         plan.search(true, Instant::now());
         let log = walk(&mut plan, Duration::from_secs(2)).await;
-        assert_eq!(log[0], (Duration::ZERO, vec![5745]));
+        assert_eq!(log[0], (GOODBYE, vec![5745]));
         assert_eq!(log[1].1, [5745, 2412, 2437, 2462]);
     }
 
