@@ -11,6 +11,7 @@ mod lan;
 mod oob;
 mod problem;
 mod reader;
+mod remark;
 mod secret;
 pub mod store;
 mod uplink;
@@ -91,7 +92,9 @@ pub fn check_file(path: &Path, state_dir: &Path) -> Result<Vec<String>, Vec<Prob
             ));
         }
     }
-    load(&text, &folders).map(|_| notes)
+    let config = load(&text, &folders)?;
+    notes.extend(remark::remarks(&config));
+    Ok(notes)
 }
 
 fn read(text: &str, resolver: &Resolver<'_>) -> Result<Config, Vec<Problem>> {

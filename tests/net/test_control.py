@@ -3,6 +3,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -192,12 +193,13 @@ def test_the_kernel_says_who_calls(make_board):
             folder.chmod(0o755)
     assert board.socket.stat().st_mode & 0o777 == 0o660
 
-    def as_nobody(*arguments):
-        return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", TARGET / "oobctl", "--socket",
-                               board.socket, *arguments], capture_output=True, text=True, timeout=30)
+    # The tree may lie where others cannot look.
+    oobctl = shutil.copy(TARGET / "oobctl", board.work)
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", oobctl, "--socket", board.socket]
 
-    if as_nobody("--version").returncode != 0:
-        pytest.skip("another account cannot execute the binaries of this tree")
+    def as_nobody(*arguments):
+        return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=30)
+
     assert as_nobody("status").returncode == 3
     board.socket.chmod(0o666)
     refused = as_nobody("status")
@@ -210,8 +212,7 @@ def test_the_kernel_says_who_calls(make_board):
     for arguments in (["event", "note", "x"], ["config", "reload"], ["config", "check"]):
         refused = as_nobody(*arguments)
         assert refused.returncode == 4 and "role readonly" in refused.stderr, refused
-    watch = subprocess.Popen(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", TARGET / "oobctl", "--socket",
-                              board.socket, "status", "--watch", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    watch = subprocess.Popen([*command, "status", "--watch", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert json.loads(watch.stdout.readline())["device"] == "rack7"
     board.reload(CONFIG)
     assert watch.wait(10) == 4, "rights that were taken away end what goes on"
