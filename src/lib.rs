@@ -20,6 +20,7 @@ pub mod event;
 mod event_text;
 pub mod fact;
 pub mod fault;
+pub mod file;
 pub mod journal;
 pub mod link;
 pub mod ssh;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 /// What a device room may know. Never another device room, never a door.
 const DEVICE: &[&str] = &[
+    "file",
     "event",
     "fact",
     "command",
@@ -19,6 +20,7 @@ const DEVICE: &[&str] = &[
 ];
 /// What a door may know. Never a device room: the way to a device is a command.
 const DOOR: &[&str] = &[
+    "file",
     "event",
     "fact",
     "command",
@@ -38,6 +40,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // The inner language.
     ("clock", &[]),
     ("fault", &[]),
+    ("file", &[]),
     ("event", &[&["clock"]]),
     ("event_text", &[&["event"]]),
     ("fact", &[&["clock"]]),
@@ -46,11 +49,18 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("bus", &[&["event", "fact", "state"]]),
     ("escape", &[&["clock"]]),
     // What everybody stands on.
-    ("config", &[&["access"]]),
+    ("config", &[&["access", "file"]]),
     ("journal", &[&["bus", "clock", "event", "fault"]]),
     (
         "access",
-        &[&["clock", "command", "config", "fault", "supervisor::context"]],
+        &[&[
+            "clock",
+            "command",
+            "config",
+            "fault",
+            "file",
+            "supervisor::context",
+        ]],
     ),
     // Devices.
     ("link", &[DEVICE]),

@@ -8,9 +8,10 @@ use rand::TryRngCore;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Role, Secret, UplinkKind, User, Wifi};
+use crate::file::write_atomically;
 use crate::supervisor::context::Dirs;
 
-use super::{credential, write_atomically};
+use super::credential;
 
 /// The user that first boot makes.
 pub const USER: &str = "admin";

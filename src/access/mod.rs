@@ -3,7 +3,6 @@
 
 pub mod credential;
 mod directory;
-mod file;
 pub mod first_boot;
 mod glob;
 mod heap;
@@ -12,7 +11,6 @@ pub mod limit;
 mod right;
 
 pub use directory::{Directory, Person, Refused};
-pub use file::write_atomically;
 pub use key::{BadKey, fingerprint, parse as parse_key};
 pub use limit::Source;
 pub use right::Right;

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 
-use crate::access::write_atomically;
+use crate::file::write_atomically;
 
 use super::secret::{Folders, Resolver, Secret};
 use super::{Config, Problem, load, read, render};

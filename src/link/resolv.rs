@@ -1,11 +1,11 @@
 //! `run/resolv.conf`: the LAN's name servers, never an uplink's. Owns that file only.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
 
 use super::Error;
+use crate::file::write_atomically;
 
 /// glibc and musl read no more than three.
 const MOST: usize = 3;
@@ -20,14 +20,7 @@ pub(super) fn write(dir: &Path, lan: &str, servers: &[IpAddr]) -> Result<(), Err
     if std::fs::read_to_string(&path).is_ok_and(|now| now == text) {
         return Ok(());
     }
-    let fresh = dir.join(".resolv.conf.new");
-    let replace = || {
-        let mut file = std::fs::File::create(&fresh)?;
-        file.write_all(text.as_bytes())?;
-        drop(file);
-        std::fs::rename(&fresh, &path)
-    };
-    replace().map_err(|source| Error::File {
+    write_atomically(&path, text.as_bytes(), 0o644).map_err(|source| Error::File {
         path: path.display().to_string(),
         source,
     })

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, HashAlg, PrivateKey};
 
-use crate::access::write_atomically;
+use crate::file::write_atomically;
 
 use super::Error;
 

@@ -1,4 +1,4 @@
-//! Small secret files that survive a power cut: written whole or not at all. Never follows what it replaces.
+//! Small files that survive a power cut: written whole or not at all. Never follows what it replaces.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
