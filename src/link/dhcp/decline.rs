@@ -11,7 +11,7 @@ const CLIENT: u16 = 68;
 const SERVER: u16 = 67;
 
 /// So that it offers another one next time.
-pub fn send(subject: &Subject, address: Ipv4Addr, server: Ipv4Addr) {
+pub(super) fn send(subject: &Subject, address: Ipv4Addr, server: Ipv4Addr) {
     let broadcast = || {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
         socket.bind_device(Some(subject.interface.as_bytes()))?;
