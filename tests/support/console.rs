@@ -1,4 +1,5 @@
 //! A console owner on a pty farm: the real owner, a real journal, a pty master that plays the device.
+#![allow(unreachable_pub, reason = "shared by the tests beside it")]
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;

@@ -1,8 +1,9 @@
 //! The files of one transcript, as their only writer sees them. Blocking; lives in the writer's thread.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -58,7 +59,10 @@ impl Store {
     /// # Errors
     /// [`Error`]; nothing that was stored is touched.
     pub(crate) fn open(dir: &Path, quota: u64) -> Result<Self, Error> {
-        fs::create_dir_all(dir).map_err(Error::io("make", dir))?;
+        // What a console printed may hold passwords.
+        let mut make = DirBuilder::new();
+        make.recursive(true).mode(0o700);
+        make.create(dir).map_err(Error::io("make", dir))?;
         let lock = lock(dir)?;
         let mut segments = VecDeque::new();
         for start in starts(dir)? {
@@ -324,7 +328,7 @@ fn recover(file: &mut File, path: &Path) -> Result<(u64, u64), Error> {
 
 fn append(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
+    options.read(true).append(true).create(true).mode(0o600);
     options.open(path).map_err(Error::io("open", path))
 }
 
