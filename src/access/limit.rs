@@ -15,7 +15,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 const FORGET_AFTER: Duration = Duration::from_secs(900);
 /// Connections a source may open at once, and how fast that fills up again. Each costs a key exchange.
 const CONNECT_BURST: u32 = 100;
-const CONNECT_EVERY: Duration = Duration::from_millis(250);
+const CONNECT_EVERY: Duration = Duration::from_millis(100);
 /// Journaled refusals without a wrong password (no key fitted) per source; a flood must not wear the flash.
 const REPORT_BURST: u32 = 5;
 const REPORT_EVERY: Duration = Duration::from_secs(30);

@@ -99,14 +99,15 @@ async fn join(
     terminal: bool,
     console: &str,
 ) -> Result<Joined, String> {
-    login.person.may(Right::WatchConsole(console))?;
-    if !house.store.now().consoles.contains_key(console) {
+    // One text for both, so that nobody learns which consoles there are beyond the own ones.
+    if !login.person.sees(console) || !house.store.now().consoles.contains_key(console) {
         let shown = printable(console);
         return Err(format!(
             "there is no console {shown}; ssh {}:serial lists yours",
             login.person.name
         ));
     }
+    login.person.may(Right::WatchConsole(console))?;
     let types = login.person.may(Right::TypeOnConsole(console)).is_ok();
     let request = Attach {
         console: console.to_owned(),
@@ -135,12 +136,6 @@ impl Joined {
         let is_terminal = writer.is_terminal;
         if is_terminal {
             writer.say(&self.greeting()).await?;
-        } else if self.types && !self.writer {
-            let text = format!(
-                "{}: somebody else types; nothing of yours is sent\n",
-                self.console
-            );
-            writer.remark(&text).await?;
         }
         let heard = Mutex::new(Instant::now());
         let mut output = std::mem::replace(&mut self.output, mpsc::channel(1).1);
@@ -150,6 +145,8 @@ impl Joined {
             writer,
             input: &self.input,
             types: self.types,
+            // Told once; a person may take the keyboard later, which a script cannot.
+            unheard: (!is_terminal && !(self.types && self.writer)).then(|| self.unheard()),
             escape: is_terminal.then(|| Escape::new(ESCAPE, CONSOLE)),
             queue: VecDeque::new(),
             waiting: 0,
@@ -160,6 +157,16 @@ impl Joined {
             ended = showing => ended,
             ended = typing.run(&heard) => ended,
         }
+    }
+
+    /// What a script is told that sends where nobody listens.
+    fn unheard(&self) -> String {
+        let why = if self.types {
+            "somebody else types here"
+        } else {
+            "your role only watches"
+        };
+        format!("{}: {why}; nothing was sent", self.console)
     }
 
     fn greeting(&self) -> String {
@@ -215,6 +222,8 @@ struct Typing<'a> {
     writer: &'a Writer,
     input: &'a mpsc::Sender<Input>,
     types: bool,
+    /// Why a script's input would be lost; its first byte ends the session with this.
+    unheard: Option<String>,
     /// None for a script: every byte is the device's.
     escape: Option<Escape>,
     queue: VecDeque<Input>,
@@ -261,6 +270,9 @@ impl Typing<'_> {
 
     /// Takes what was read; `Some` when that ends the session.
     async fn take(&mut self, bytes: Bytes) -> Result<Option<Ended>, Gone> {
+        if let Some(why) = self.unheard.take() {
+            return Ok(Some(Ended::Refused(why)));
+        }
         let Some(escape) = &mut self.escape else {
             self.send(bytes).await?;
             return Ok(None);

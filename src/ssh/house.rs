@@ -1,9 +1,11 @@
 //! What every connection shares: the rooms it may ask, and the limits that hold for all of them. No I/O.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh::keys::PrivateKey;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +21,8 @@ use crate::supervisor::context::{Context, Dirs};
 use super::algorithms;
 use super::crowd::Crowd;
 
+/// Longest wait for an event to be durable.
+const JOURNAL_LIMIT: Duration = Duration::from_secs(2);
 /// Forwarded connections over all sessions; two descriptors each.
 const FORWARDS: usize = 256;
 
@@ -67,8 +71,12 @@ impl House {
         }
     }
 
-    /// Journals an event of this door. An error means that the board stops.
+    /// Journals an event of this door. Flash that has stalled must not keep an operator out: the event stays on its way,
+    /// and we go on.
     pub(super) async fn publish(&self, kind: Kind) {
-        let _ = self.bus.publish(&self.owner, kind).await;
+        let durable = self.bus.publish(&self.owner, kind);
+        if timeout(JOURNAL_LIMIT, durable).await.is_err() {
+            tracing::warn!("the journal is slow; an event of this door is not durable yet");
+        }
     }
 }

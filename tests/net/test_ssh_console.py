@@ -7,7 +7,7 @@ import time
 import pexpect
 import pytest
 from board import wait_for
-from ssh_kit import Device, House
+from ssh_kit import Device, House, Operator, run
 
 ALL_BYTES = bytes(range(256))
 
@@ -91,10 +91,10 @@ def test_one_console_needs_no_chooser_unless_asked_for(house):
     person.expect("1 sw")
     assert "hidden" not in person.before
     person.close()
-    done = one.operator.ssh("alice:hidden", "-T")
-    assert (done.returncode, done.stderr) == (4, b"there is no console hidden\n"), done
-    done = one.operator.ssh("alice:nowhere", "-T")
-    assert done.returncode == 4 and b"there is no console nowhere" in done.stderr, done
+    # One text, whether there is none or it is not for her.
+    for name in ("hidden", "nowhere"):
+        done = one.operator.ssh(f"alice:{name}", "-T")
+        assert (done.returncode, done.stderr) == (4, f"there is no console {name}; ssh alice:serial lists yours\n".encode()), done
 
 
 def test_two_people_one_keyboard(house):
@@ -130,7 +130,8 @@ def test_a_readonly_user_only_watches(house):
     person.expect("still here")
     assert not one.devices["sw"].got
     person.close()
-    assert one.operator.ssh("eve:sw", "-T", stdin=b"reboot\r").returncode == 0
+    done = one.operator.ssh("eve:sw", "-T", stdin=b"reboot\r")
+    assert (done.returncode, done.stderr) == (4, b"sw: your role only watches; nothing was sent\n"), done
     assert not one.devices["sw"].got
 
 
@@ -140,6 +141,42 @@ def test_a_script_gets_all_256_values_both_ways(house):
     assert done.returncode == 0 and done.stderr == b"", done.stderr
     assert bytes(one.devices["sw"].got) == ALL_BYTES * 64
     assert done.stdout == ALL_BYTES * 64
+
+
+def test_a_script_is_told_when_somebody_else_types(house):
+    one = house("sw")
+    person = one.operator.terminal("alice:sw")
+    person.expect("you type")
+    done = one.operator.ssh("alice:sw", "-T", stdin=b"reboot\r")
+    assert (done.returncode, done.stderr) == (4, b"sw: somebody else types here; nothing was sent\n"), done
+    assert not one.devices["sw"].got
+    watcher = one.operator.start("alice:sw", "-T")
+    wait_for("the watching script", lambda: one.count("SessionOpened") == 3)
+    one.devices["sw"].say(b"for all\r\n")
+    assert watcher.stdout.readline() == b"for all\r\n"
+    watcher.stdin.close()
+    assert watcher.wait(20) == 0
+    person.close()
+
+
+def test_keys_are_changed_in_mid_session(house):
+    """OpenSSH asks for new keys every 64 KiB; nothing is lost on the way."""
+    one = house("sw")
+    text = ALL_BYTES * 4096
+    done = one.operator.ssh("alice:sw", "-T", stdin=text, options=["-e", "none", "-o", "RekeyLimit=64K"], timeout=90)
+    assert bytes(one.devices["sw"].got) == text
+    assert done.stdout == text, len(done.stdout)
+
+
+def test_a_client_that_vanishes_without_a_word_is_noticed(house):
+    """The cable is pulled: no FIN, no reset. TCP's own questions find out within about a minute."""
+    one = house("sw")
+    far = Operator(one.operator.work, one.lan.host, host="10.77.0.5")
+    person = far.terminal("alice:sw")
+    person.expect("you type")
+    run("ip", "-n", one.lan.host, "link", "set", "lan0", "down")
+    wait_for("the session's end", lambda: one.count("SessionClosed") == 1, 100)
+    person.close()
 
 
 def test_escapes_mean_nothing_to_a_script(house):
