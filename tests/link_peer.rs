@@ -7,6 +7,14 @@
 //! stdin: address IF | unaddress IF | check | state | quit
 //! ```
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test program: what fails shall end it"
+)]
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
