@@ -270,3 +270,24 @@ fn events() {
         golden(&format!("events-{width}.txt"), &text, width);
     }
 }
+
+/// The words to type, all of them: a script may use each, so none goes away by accident.
+#[test]
+fn help() {
+    use clap::CommandFactory;
+    let mut text = String::new();
+    let mut waiting = vec![super::Args::command().bin_name("oobctl")];
+    while let Some(mut command) = waiting.pop() {
+        command.build();
+        let help = command.render_help();
+        let name = command.get_bin_name().unwrap_or_default();
+        text += &format!("== {name}\n{help}\n");
+        let inner = command
+            .get_subcommands()
+            .filter(|inner| inner.get_name() != "help");
+        let mut inner: Vec<_> = inner.cloned().collect();
+        inner.reverse();
+        waiting.extend(inner);
+    }
+    golden("help.txt", &text, 200);
+}

@@ -44,14 +44,20 @@ struct Args {
         long,
         global = true,
         value_name = "PATH",
-        default_value = "/run/oobd/control.sock"
+        default_value = "/run/oobd/control.sock",
+        help_heading = "Everywhere"
     )]
     socket: PathBuf,
     /// Print one JSON object instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Everywhere")]
     json: bool,
     /// Print one JSON object per line, for things that come one after the other
-    #[arg(long, global = true, conflicts_with = "json")]
+    #[arg(
+        long,
+        global = true,
+        conflicts_with = "json",
+        help_heading = "Everywhere"
+    )]
     jsonl: bool,
     #[command(subcommand)]
     noun: Noun,
