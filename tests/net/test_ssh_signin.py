@@ -1,4 +1,5 @@
 """Signing in over SSH, with OpenSSH's own client against the real oobd."""
+import os
 import re
 import subprocess
 import time
@@ -81,6 +82,19 @@ def test_a_password_signs_in_by_both_methods(house):
         assert done.returncode == 0, (method, done)
     one.seen("SignInAccepted", "password")
     assert PASSWORD not in one.board.text()
+
+
+def test_dropbear_and_putty_get_in_too(house):
+    one = house(devices={"sw": Device()}, password=True)
+    enter = ["ip", "netns", "exec", one.lan.board]
+    fingerprint = one.board.json("status")["doors"]["ssh"]["fingerprint"]
+    for argv, env in [
+        (["dbclient", "-y", "-T", "-p", PORT, "alice:sw@127.0.0.1"], {"DROPBEAR_PASSWORD": PASSWORD}),
+        (["plink", "-batch", "-ssh", "-P", PORT, "-hostkey", fingerprint, "-pw", PASSWORD, "-T", "alice+sw@127.0.0.1"], {}),
+    ]:
+        argv = [*enter, *(str(word) for word in argv)]
+        done = subprocess.run(argv, input=b"hello\r", capture_output=True, timeout=30, env=dict(os.environ, HOME=str(one.operator.work), **env))
+        assert (done.returncode, done.stdout) == (0, b"hello\r"), done
 
 
 def test_unknown_user_and_wrong_password_look_the_same(house):
