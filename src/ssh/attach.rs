@@ -32,7 +32,8 @@ const BREAK_MILLIS: u64 = 500;
 const QUIET: Duration = Duration::from_millis(1000);
 /// … and a device that talks for ever is left after this.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
-/// A line that takes nothing of a script's input for this long is stuck.
+/// A line that takes nothing for this long while all queues before it are full is stuck. The session then ends, for it
+/// could not even see any more that its client is gone.
 const STUCK: Duration = Duration::from_secs(60);
 
 /// How a session on a console ended.
@@ -235,6 +236,7 @@ struct Typing<'a> {
 
 impl Typing<'_> {
     async fn run(mut self, heard: &Mutex<Instant>) -> Result<Ended, Gone> {
+        let mut moved = Instant::now();
         loop {
             let held = self.escape.as_ref().and_then(Escape::pending_since);
             let has_room = self.waiting < WAITING && self.queue.len() < PIECES;
@@ -242,6 +244,9 @@ impl Typing<'_> {
                 // cancel-safe: see Reader::next
                 heard_now = self.reader.next(), if has_room => match heard_now? {
                     Heard::Bytes(bytes) => {
+                        if self.queue.is_empty() {
+                            moved = Instant::now();
+                        }
                         if let Some(ended) = self.take(bytes).await? {
                             return Ok(ended);
                         }
@@ -258,7 +263,10 @@ impl Typing<'_> {
                         self.waiting -= weight(&piece);
                         permit.send(piece);
                     }
+                    moved = Instant::now();
                 }
+                // cancel-safe: a timer has nothing to lose
+                () = sleep_until(moved + STUCK), if !has_room => return Ok(stuck()),
                 // cancel-safe: a timer has nothing to lose
                 () = sleep_until(held.map_or_else(Instant::now, |since| since + HOLD)), if held.is_some() => {
                     let bytes = self.escape.as_mut().map(Escape::flush).unwrap_or_default();
@@ -342,7 +350,7 @@ impl Typing<'_> {
             match timeout(STUCK, self.input.send(piece)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return std::future::pending().await,
-                Err(_) => return Ok(Ended::Port("the line takes no input".into())),
+                Err(_) => return Ok(stuck()),
             }
         }
         // All of it out of the console's own queue, too: every permit is free again.
@@ -350,7 +358,7 @@ impl Typing<'_> {
         match timeout(STUCK, self.input.reserve_many(all)).await {
             Ok(Ok(_)) => {}
             Ok(Err(_)) => return std::future::pending().await,
-            Err(_) => return Ok(Ended::Port("the line takes no input".into())),
+            Err(_) => return Ok(stuck()),
         }
         let limit = Instant::now() + DRAIN_LIMIT;
         set(heard);
@@ -365,6 +373,10 @@ impl Typing<'_> {
             sleep_until(quiet_at).await;
         }
     }
+}
+
+fn stuck() -> Ended {
+    Ended::Port("the line takes no input".into())
 }
 
 fn weight(piece: &Input) -> usize {

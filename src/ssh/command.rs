@@ -2,8 +2,10 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::timeout;
 
 use crate::cli::{self, Face, Link};
 use crate::control::{self, Caller, Identity};
@@ -16,6 +18,8 @@ use super::terminal::{Gone, Heard, Reader, Terminal};
 
 /// Bytes on the way between the command line and the board, and from the client's standard input.
 const PIPE: usize = 64 * 1024;
+/// A command that takes none of its input for this long gets no more of it.
+const UNREAD_LIMIT: Duration = Duration::from_secs(60);
 /// Words of one command; more is no command.
 const WORDS: usize = 256;
 
@@ -89,13 +93,20 @@ async fn carry_out(
 }
 
 /// Carries the client's input to the command; ends when the client is gone.
-async fn feed(reader: &mut Reader, mut typed: DuplexStream) -> Gone {
+async fn feed(reader: &mut Reader, typed: DuplexStream) -> Gone {
+    let mut typed = Some(typed);
     loop {
-        match reader.next().await {
-            // A command that does not read, or has stopped reading, needs no input.
-            Ok(Heard::Bytes(bytes)) => drop(typed.write_all(&bytes).await),
-            Ok(Heard::Eof) => drop(typed.shutdown().await),
-            Err(gone) => return gone,
+        match (reader.next().await, &mut typed) {
+            (Ok(Heard::Bytes(bytes)), Some(pipe)) => {
+                let taken = timeout(UNREAD_LIMIT, pipe.write_all(&bytes)).await;
+                if !matches!(taken, Ok(Ok(()))) {
+                    // This command reads no input; waiting on would hide from us that the client is gone.
+                    typed = None;
+                }
+            }
+            (Ok(Heard::Bytes(_)), None) => {}
+            (Ok(Heard::Eof), _) => typed = None,
+            (Err(gone), _) => return gone,
         }
     }
 }

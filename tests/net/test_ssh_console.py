@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import threading
 import time
 
 import pexpect
@@ -213,6 +214,33 @@ def test_a_device_that_takes_nothing_cannot_hold_the_person(house):
     person.expect("left sw")
     person.expect(pexpect.EOF)
     one.devices["sw"].reading.set()
+
+
+def test_a_stuck_line_ends_a_script_in_time_and_frees_the_keyboard(house):
+    """More than every queue holds, into a device that takes nothing, from a client that is then killed."""
+    one = house("sw")
+    one.devices["sw"].reading.clear()
+    script = one.operator.start("alice:sw", "-T", options=["-e", "none"])
+    pour = threading.Thread(target=_pour, args=(script, 8 << 20), daemon=True)
+    pour.start()
+    one.seen("SessionOpened", "sw")
+    time.sleep(2)
+    script.kill()
+    script.wait()
+    wait_for("the session's end", lambda: one.count("SessionClosed") == 1, 80)
+    assert one.anonymous_kib() < 40_000
+    one.devices["sw"].reading.set()
+    person = one.operator.terminal("alice:sw")
+    person.expect("you type")
+    person.close()
+
+
+def _pour(process, size):
+    try:
+        process.stdin.write(bytes(size))
+        process.stdin.flush()
+    except OSError:
+        pass
 
 
 def test_a_client_that_reads_nothing_harms_nobody(house):
