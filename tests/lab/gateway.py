@@ -33,6 +33,13 @@ def matrix(world, force=True, mark=0x100, dead_hotspot=False, wlan=None):
     return json.loads(got.stdout)
 
 
+def both_families(world, timeout=60):
+    """Waits until the board has IPv4 and IPv6 on both sides, so that the matrix has all its rows."""
+    a = world.agent
+    world.until("IPv4 and IPv6 on LAN and hotspot", lambda: all(address(a, dev, f) for dev in ("wlan0", "eth0") for f in (4, 6)), timeout)
+    world.until("an IPv6 way out", lambda: "default" in a.board("ip -6 route show table 100", check=False).text, timeout)
+
+
 def leaks(rows):
     return [r for r in rows if r["got"] and not r["want"]]
 
