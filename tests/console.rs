@@ -188,6 +188,36 @@ async fn a_stalled_session_is_told_its_gap_and_hurts_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_gets_every_byte_of_a_device_faster_than_any_line() {
+    let (bench, mut device) = Bench::started().await;
+    let mut stalled = bench.attach("stalled", false, 0).await;
+    let mut good = bench.attach("good", true, 0).await;
+    let data = text(8 << 20);
+    let sending = data.clone();
+    let sender = tokio::spawn(async move {
+        device.send(&sending).await;
+        device
+    });
+    let mut at = 0;
+    while at < data.len() {
+        match good.next().await {
+            Output::Bytes(bytes) => {
+                assert!(bytes[..] == data[at..at + bytes.len()], "at {at}");
+                at += bytes.len();
+            }
+            other => panic!("{other:?} at {at}"),
+        }
+    }
+    drop(sender.await);
+    loop {
+        if let Output::Gap { bytes } = stalled.next().await {
+            assert!(bytes > 7 << 20);
+            break;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_sessions_see_the_same() {
     let (bench, mut device) = Bench::started().await;
     let mut sessions = Vec::new();
@@ -318,7 +348,10 @@ async fn stopping_ends_sessions_closes_the_port_and_leaves_no_thread() {
     let device = bench.plug();
     bench.start();
     bench.phase(PortPhase::Open).await;
-    assert!(threads().contains("log halting"));
+    wait_for("its thread has its name", || {
+        threads().contains("log halting")
+    })
+    .await;
     let mut alice = bench.attach("alice", true, 0).await;
     let mut deaf = bench.attach("deaf", false, 0).await;
     bench.finish().await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::patience::{Cursor, Patience};
 use super::session::{self, Note, Report, Typed, Wire};
 use super::stream::Stream;
 use crate::clock::Timestamp;
@@ -21,6 +22,7 @@ struct Seat {
     writer: watch::Sender<bool>,
     notes: mpsc::Sender<Note>,
     end: Option<oneshot::Sender<String>>,
+    patience: Patience,
 }
 
 /// A session that is no more.
@@ -86,10 +88,13 @@ impl Desk {
             );
         }
         let live = self.stream.end();
+        let from = self.stream.replay_from(request.history);
+        let cursor = Cursor::new(from.into());
         let wire = Wire {
             session,
             stream: self.stream.clone(),
-            from: self.stream.replay_from(request.history),
+            cursor: cursor.clone(),
+            from,
             live,
             output,
             input,
@@ -107,6 +112,7 @@ impl Desk {
             writer,
             notes,
             end: Some(end),
+            patience: Patience::new(cursor),
         };
         self.seats.insert(session, seat);
         let attachment = Attachment {
@@ -177,6 +183,12 @@ impl Desk {
             session,
             user: seat.user,
         })
+    }
+
+    /// Is a session about to be overtaken that deserves a moment?
+    pub(crate) fn waits(&mut self, floor: u64) -> bool {
+        let mut seats = self.seats.values_mut();
+        seats.any(|seat| seat.patience.waits(floor))
     }
 
     /// Shows a line to everybody, in its place in the stream.

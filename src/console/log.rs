@@ -83,6 +83,11 @@ impl Log {
         }
     }
 
+    /// Is the transcript about to be overtaken, and does it deserve a moment?
+    pub(crate) fn waits(&mut self, floor: u64) -> bool {
+        self.0.as_mut().is_some_and(|writer| writer.waits(floor))
+    }
+
     /// Marks the place where the stream is now.
     pub(super) fn mark(&self, event: &Kind) {
         if let Some(writer) = &self.0 {

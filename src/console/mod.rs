@@ -13,6 +13,7 @@ mod last_line;
 mod log;
 mod outbox;
 mod owner;
+mod patience;
 mod port;
 mod queries;
 mod ring;

@@ -35,6 +35,8 @@ const BULK: usize = 1024;
 /// Pause after a short read that nobody typed for, so that a running line costs 300 turns a second and not 3000.
 /// The first byte after silence and the echo of what is typed go at once.
 const GATHER: Duration = Duration::from_millis(3);
+/// What a reader gets before a fast line overtakes it; see [`super::patience`].
+const MOMENT: Duration = Duration::from_millis(1);
 /// How often a missing port is looked for.
 const RETRY_GONE: Duration = Duration::from_millis(500);
 /// How often a port that cannot be used is tried again.
@@ -100,6 +102,7 @@ pub(super) async fn run(
         broken,
         output: Bytes::new(),
         gather_until: None,
+        room: stream.capacity(),
         reminded: None,
         phase: PortPhase::Gone,
         why: "not opened yet".into(),
@@ -204,6 +207,8 @@ struct Owner<'a> {
     /// Typed bytes that the port has not taken yet.
     output: Bytes,
     gather_until: Option<Instant>,
+    /// Bytes that the ring holds.
+    room: u64,
     reminded: Option<Instant>,
     phase: PortPhase,
     why: String,
@@ -224,7 +229,14 @@ impl Owner<'_> {
         self.log.received(self.stream.end());
         self.last_line.push(data);
         self.rx_bytes += length(data.len());
-        self.gather_until = (data.len() < BULK).then(|| Instant::now() + GATHER);
+        self.gather_until = if data.len() < BULK {
+            Some(Instant::now() + GATHER)
+        } else {
+            // A long read may come again at once: not before who reads has had a moment for this one.
+            let floor = (self.stream.end() + length(READ_MAX)).saturating_sub(self.room);
+            let waits = self.desk.waits(floor) | self.log.waits(floor);
+            waits.then(|| Instant::now() + MOMENT)
+        };
         self.counted();
     }
 

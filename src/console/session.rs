@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+use super::patience::Cursor;
 use super::queries::Queries;
 use super::stream::Stream;
 use crate::clock::Instant;
@@ -58,6 +60,8 @@ pub(super) struct Note {
 pub(super) struct Wire {
     pub session: u64,
     pub stream: Arc<Stream>,
+    /// Where the session tells how far it has read.
+    pub(crate) cursor: Cursor,
     /// Where the replay starts, and where it ends and live begins.
     pub from: u64,
     pub live: u64,
@@ -78,6 +82,7 @@ pub(super) async fn run(wire: Wire) {
     let reports = wire.reports.clone();
     let mut pump = Pump {
         cursor: wire.from,
+        told: wire.cursor,
         live: wire.live,
         head: wire.stream.watch(),
         stream: wire.stream,
@@ -114,6 +119,7 @@ pub(super) async fn run(wire: Wire) {
 
 struct Pump {
     cursor: u64,
+    told: Cursor,
     live: u64,
     head: watch::Receiver<u64>,
     stream: Arc<Stream>,
@@ -147,7 +153,9 @@ impl Pump {
             let Ok(permit) = output.reserve().await else {
                 return;
             };
-            if let Some(item) = self.next() {
+            let item = self.next();
+            self.told.store(self.cursor, Ordering::Relaxed);
+            if let Some(item) = item {
                 permit.send(item);
             }
         }

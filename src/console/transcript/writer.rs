@@ -2,6 +2,7 @@
 //! stalls for longer than the ring is long, the transcript gets a gap mark and the console goes on.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 use super::index::{Mark, Record};
 use super::{Error, Store};
 use crate::clock::{Instant, Timestamp};
+use crate::console::patience::{Cursor, Patience};
 use crate::console::ring::length;
 use crate::console::stream::Stream;
 use crate::event::Kind;
@@ -68,6 +70,7 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct Writer {
     shared: Arc<Shared>,
+    patience: Patience,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -90,8 +93,11 @@ impl Writer {
             desk: Mutex::new(desk),
             wake: Condvar::new(),
         });
+        let told = Cursor::new(store.end().into());
+        let patience = Patience::new(told.clone());
         let mut scribe = Scribe {
             cursor: store.end(),
+            told,
             store,
             stream,
             shared: shared.clone(),
@@ -106,6 +112,7 @@ impl Writer {
             .spawn(move || scribe.run())?;
         Ok(Self {
             shared,
+            patience,
             thread: Some(thread),
         })
     }
@@ -118,6 +125,11 @@ impl Writer {
             desk.wake_at = None;
             self.shared.wake.notify_one();
         }
+    }
+
+    /// Is the transcript about to be overtaken, and does it deserve a moment?
+    pub(crate) fn waits(&mut self, floor: u64) -> bool {
+        self.patience.waits(floor)
     }
 
     /// Marks the place where the stream is now. Never waits.
@@ -165,6 +177,7 @@ struct Scribe {
     shared: Arc<Shared>,
     faults: mpsc::Sender<Fault>,
     cursor: u64,
+    told: Cursor,
     /// Since when storage fails.
     failing: Option<Instant>,
     synced_at: Instant,
@@ -268,10 +281,12 @@ impl Scribe {
             let read = self.stream.read(self.cursor, max.min(PIECE));
             self.lost += read.gap;
             self.cursor = read.at;
+            self.told.store(self.cursor, Ordering::Relaxed);
             let mut rest = &read.bytes[..];
             while !rest.is_empty() {
                 let taken = self.store.append(self.cursor, rest)?;
                 self.cursor += length(taken);
+                self.told.store(self.cursor, Ordering::Relaxed);
                 rest = rest.get(taken..).unwrap_or_default();
                 if self.store.unsynced() >= SYNC_BYTES {
                     self.store.sync()?;
