@@ -147,7 +147,7 @@ impl Joined {
             input: &self.input,
             types: self.types,
             // Told once; a person may take the keyboard later, which a script cannot.
-            unheard: (!is_terminal && !(self.types && self.writer)).then(|| self.unheard()),
+            unheard: (!(is_terminal || (self.types && self.writer))).then(|| self.unheard()),
             escape: is_terminal.then(|| Escape::new(ESCAPE, CONSOLE)),
             queue: VecDeque::new(),
             waiting: 0,
