@@ -36,8 +36,7 @@ const QUIET: Duration = Duration::from_secs(300);
 const MOST_KNOWN: usize = 256;
 
 /// `NetworkConfiguration` notices come with every change of a forwarding or rp_filter switch.
-const GROUPS: [MulticastGroup; 9] = [
-    MulticastGroup::Link,
+const GROUPS: [MulticastGroup; 8] = [
     MulticastGroup::Ipv4Ifaddr,
     MulticastGroup::Ipv4Route,
     MulticastGroup::Ipv6Route,
@@ -68,6 +67,8 @@ struct Guard {
 pub async fn run(ctx: Context, lan: Lan, uplinks: Vec<Uplink>, ssh_port: u16) -> Result<(), Error> {
     let plan = Plan::new(&lan, &uplinks, ssh_port)?;
     let mut routing = Wake::routing(&GROUPS)?;
+    // Every Wi-Fi scan reports its link anew: those notices are worth a look at the links only.
+    let mut links = Wake::routing(&[MulticastGroup::Link])?;
     let mut nftables = Wake::nftables()?;
     let (mut pulse, stop) = (ctx.pulse.clone(), ctx.stop.clone());
     // Loaded again so that what is read back is what this very text makes; one transaction, never open.
@@ -95,6 +96,12 @@ pub async fn run(ctx: Context, lan: Lan, uplinks: Vec<Uplink>, ssh_port: u16) ->
             () = pulse.beat() => {}
             // Cancel-safe: see Wake::changed.
             changed = routing.changed() => { changed?; soon = true; }
+            // Cancel-safe: see Wake::changed.
+            changed = links.changed() => {
+                changed?;
+                let found = findings::links(&guard.plan, &guard.kernel).await;
+                soon = found.is_ok_and(|found| !found.is_empty());
+            }
             // Cancel-safe: see Wake::changed.
             changed = nftables.changed() => { changed?; soon = true; }
             // Cancel-safe per docs on Receiver::recv().

@@ -1,6 +1,8 @@
 """Lost kernel events, a killed program, a program started twice: the board stays closed and finds its way back."""
 import signal
 
+import pytest
+
 import matrix
 from links import wait_for
 
@@ -58,6 +60,33 @@ def test_killed_it_leaves_the_board_closed(world):
     world.board("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
     leaks, _ = matrix.run(world, four, six)
     assert leaks == []
+
+
+@pytest.mark.parametrize("state", ["idle", "leasing", "hung up", "without carrier"])
+def test_killed_in_any_state_it_is_closed_and_comes_back(world, state):
+    if state != "leasing":
+        world.hotspot()
+    peer = world.start()
+    if state != "idle":
+        assert "Done" in peer.ask("address wlan0")
+    if state in ("hung up", "without carrier"):
+        peer.event("LeaseAcquired", interface="wlan0")
+    if state == "hung up":
+        peer.ask("unaddress wlan0")
+    if state == "without carrier":
+        world.phone("ip link set ap0 down")
+        peer.event("LinkDown", interface="wlan0")
+    peer.kill()
+    world.board("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
+    assert not world.lan.ok("ip route replace default via 192.168.50.2 && ping -c1 -W1 172.20.10.1")
+    assert not world.board.ok("ping -c1 -W1 172.20.10.1")
+    world.phone("ip link set ap0 up; ip -6 addr replace fd00:20:10::1/64 dev ap0 nodad")
+    if state == "leasing":
+        world.hotspot()
+    world.start()
+    assert world.board("cat /proc/sys/net/ipv4/ip_forward").strip() == "0", "sealed again before anything else"
+    world.join()
+    wait_for("the way out", lambda: world.board.ok("ping -c1 -W1 -m 256 203.0.113.9"))
 
 
 def test_killed_and_started_again_it_finds_its_way(world):
