@@ -262,7 +262,7 @@ impl fmt::Display for HotspotFault {
             Self::WrongPassphrase => f.write_str("it refused our passphrase"),
             Self::EvilTwin => f.write_str("it may be an evil twin of the real one"),
             Self::Rejected(why) => write!(f, "it rejected us ({why})"),
-            Self::Security(what) => write!(f, "it only offers {what}, which is not safe"),
+            Self::Security(what) => f.write_str(what),
         }
     }
 }

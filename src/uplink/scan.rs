@@ -27,7 +27,7 @@ const TWIN_PITCH: Duration = Duration::from_millis(2500);
 /// A busy supplicant is asked again after this.
 const BUSY_PAUSE: Duration = Duration::from_millis(150);
 /// A hotspot that is being switched off says goodbye first and is still on air for this long.
-const GOODBYE: Duration = Duration::from_millis(300);
+const GOODBYE: Duration = Duration::from_millis(700);
 /// A scan that has not ended by then never will. The full list takes 10 s.
 const SCAN_LIMIT: Duration = Duration::from_secs(20);
 /// A radio that yields nothing this long is wedged.
