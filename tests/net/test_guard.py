@@ -35,6 +35,10 @@ BREACHES = {
     "masquerade": ("nft add table ip nat; nft 'add chain ip nat post { type nat hook postrouting priority 100; }';"
                    "nft add rule ip nat post oifname eth0 masquerade", "translation",
                    "nft list table ip nat | grep -c masquerade || true", "0"),
+    "masquerade as Docker writes it": ("iptables-nft -t nat -A POSTROUTING -o eth0 -j MASQUERADE", "translation",
+                                       "iptables-nft -t nat -S | grep -c MASQUERADE || true", "0"),
+    "forwarding as Docker writes it": ("iptables-nft -A FORWARD -i eth0 -j ACCEPT", "translation",
+                                       "iptables-nft -S FORWARD | grep -c -- '-j ACCEPT' || true", "0"),
     "foreign forward accept": ("nft add table inet f; nft 'add chain inet f w { type filter hook forward priority -5; }';"
                                "nft add rule inet f w iifname eth0 accept", "translation",
                                "nft list table inet f | grep -c 'iifname.*accept' || true", "0"),

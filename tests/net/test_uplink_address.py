@@ -3,6 +3,7 @@ import subprocess
 
 import pytest
 
+import matrix
 from links import Dnsmasq, wait_for, wire
 
 SHORT = ("--dhcp-range=172.20.10.2,172.20.10.14,255.255.255.240,2m", "--dhcp-option=58,4", "--dhcp-option=59,8")
@@ -185,3 +186,17 @@ def test_a_hotspot_that_flaps(world, times):
     world.join()
     wait_for("the way out", lambda: world.board.ok("ping -c1 -W1 -m 256 203.0.113.9"))
     assert world.board("ip rule show pref 920").count("from") == 1
+
+
+def test_a_hotspot_with_ipv6_only(world):
+    """No DHCP at all: the way out and the door work by what the router advertises."""
+    Dnsmasq(world.phone, "ap0", world.folder, "--enable-ra", "--dhcp-range=fd00:20:10::,ra-only,64")
+    peer = world.start()
+    peer.ask("address wlan0")
+    peer.event("RouterFound", interface="wlan0")
+    wait_for("the way out", lambda: world.board.ok("ping -6 -c1 -W1 -m 256 2001:db8:9::9"))
+    matrix.serve(world.board, 22)
+    assert world.net.ok(f"{matrix.KIT} get fd00:20:10::ff:fe00:2 22")
+    assert "fe80" in world.peer.link("wlan0")["gateways"][0]
+    peer.event("LeaseLost", interface="wlan0", timeout=15)
+    assert world.board.ok("ping -6 -c1 -W1 -m 256 2001:db8:9::9"), "no IPv4 takes nothing from IPv6"
