@@ -146,8 +146,8 @@ impl Joined {
             writer,
             input: &self.input,
             types: self.types,
-            // Told once; a person may take the keyboard later, which a script cannot.
-            unheard: (!(is_terminal || (self.types && self.writer))).then(|| self.unheard()),
+            // A person may take the keyboard later; a script cannot.
+            unheard: (!is_terminal && !self.writer).then(|| self.unheard()),
             escape: is_terminal.then(|| Escape::new(ESCAPE, CONSOLE)),
             queue: VecDeque::new(),
             waiting: 0,

@@ -146,7 +146,19 @@ fn split(line: &str) -> Result<Vec<String>, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::split;
+
+    proptest! {
+        /// Whatever a client sends, it becomes words or a refusal; quoted as a shell quotes, words come back whole.
+        #[test]
+        fn quoted_words_come_back(words in prop::collection::vec("[ -&(-~é]{0,12}", 0..20), noise in ".{0,200}") {
+            let _ = split(&noise);
+            let line: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+            prop_assert_eq!(split(&line.join(" ")).unwrap(), words);
+        }
+    }
 
     #[test]
     fn words_are_parted_as_a_shell_would() {

@@ -273,7 +273,8 @@ impl Line {
             .find_map(|start| {
                 let text = std::str::from_utf8(&self.bytes[start..]).ok()?;
                 let mut characters = text.chars();
-                let last = characters.next_back()?;
+                // C1 controls (U+0080 to U+009F) would steer the terminal.
+                let last = characters.next_back().filter(|c| !c.is_control())?;
                 (last.len_utf8() == 1 || characters.next().is_none()).then(|| last.to_string())
             })
             .unwrap_or_default()
@@ -299,7 +300,25 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever keys come, nothing panics, nothing grows, and no control character is echoed but our own.
+        #[test]
+        fn any_keys_are_survived(keys in prop::collection::vec(any::<u8>(), 0..600)) {
+            let mut line = Line::default();
+            for key in keys {
+                let (said, answer) = line.take(key, true);
+                prop_assert!(line.bytes.len() <= LINE);
+                prop_assert!(said.chars().all(|c| c == '\n' || c == '\u{8}' || !c.is_control()), "{said:?}");
+                if answer.is_some() {
+                    line = Line::default();
+                }
+            }
+        }
+    }
 
     fn type_in(keys: &[u8]) -> (String, Option<Answer>) {
         let (mut line, mut shown) = (Line::default(), String::new());
