@@ -147,7 +147,7 @@ pub(super) async fn run(
                 }
             }
             // cancel-safe: a timer has nothing to lose
-            () = at(gathering) => owner.gather_until = None,
+            () = at(gathering) => owner.gather_until = owner.moment(),
             // cancel-safe per docs on Receiver::recv(); the desk holds a sender, so it never closes
             Some(piece) = typing.recv(), if ready => owner.typed(piece),
             // cancel-safe per docs on Receiver::recv(); likewise
@@ -232,12 +232,16 @@ impl Owner<'_> {
         self.gather_until = if data.len() < BULK {
             Some(Instant::now() + GATHER)
         } else {
-            // A long read may come again at once: not before who reads has had a moment for this one.
-            let floor = (self.stream.end() + length(READ_MAX)).saturating_sub(self.room);
-            let waits = self.desk.waits(floor) | self.log.waits(floor);
-            waits.then(|| Instant::now() + MOMENT)
+            self.moment()
         };
         self.counted();
+    }
+
+    /// When to read on, if not at once: the next read must not overtake who deserves a moment.
+    fn moment(&mut self) -> Option<Instant> {
+        let floor = (self.stream.end() + length(READ_MAX)).saturating_sub(self.room);
+        let waits = self.desk.waits(floor) | self.log.waits(floor);
+        waits.then(|| Instant::now() + MOMENT)
     }
 
     fn sent(&mut self, count: usize) {
