@@ -69,7 +69,7 @@ impl Desk {
         }
     }
 
-    /// Seats a session; the caller runs its task from the [`Wire`].
+    /// Seats a session; the caller runs its task from the [`Wire`]. The door tells the person who may type.
     pub(super) fn attach(&mut self, request: Attach) -> (Attachment, Wire) {
         let session = self.next;
         self.next += 1;
@@ -81,11 +81,6 @@ impl Desk {
         let (writer, writing) = watch::channel(writes);
         if writes {
             self.writer = Some(session);
-        } else if request.write {
-            self.tell(
-                &notes,
-                &format!("{} has the keyboard, you are watching", self.writer_name()),
-            );
         }
         let live = self.stream.end();
         let from = self.stream.replay_from(request.history);
@@ -231,12 +226,6 @@ impl Desk {
             since: seat.since,
         };
         self.seats.iter().map(fact).collect()
-    }
-
-    fn writer_name(&self) -> &str {
-        self.writer
-            .and_then(|writer| self.user(writer))
-            .unwrap_or("nobody")
     }
 
     fn tell(&self, notes: &mpsc::Sender<Note>, text: &str) {
