@@ -59,7 +59,7 @@ async fn serve(
     owner: String,
     interface: String,
 ) {
-    let mut done = Wish::default();
+    let (mut done, mut told) = (Wish::default(), false);
     loop {
         let wish = *wishes.borrow_and_update();
         let command = if wish.given_back != done.given_back {
@@ -81,10 +81,12 @@ async fn serve(
         };
         let giving_back = matches!(command, Command::UnaddressLink { .. });
         match commands.send(Actor::Owner(owner.clone()), command).await {
-            Ok(_) if giving_back => done.given_back = wish.given_back,
-            Ok(_) => done.asked = wish.asked,
+            Ok(_) if giving_back => (done.given_back, told) = (wish.given_back, false),
+            Ok(_) => (done.asked, told) = (wish.asked, false),
             Err(refusal) => {
-                tracing::info!(%refusal, "the link owner did not take the ask");
+                if !std::mem::replace(&mut told, true) {
+                    tracing::info!(%refusal, "the link owner did not take the ask; asked again");
+                }
                 if stop.is_cancelled() {
                     return;
                 }

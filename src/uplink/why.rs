@@ -51,7 +51,7 @@ pub(super) fn phase(
         State::Absent { reason } => (
             UplinkPhase::Absent,
             format!(
-                "{} cannot be used: wpa_supplicant does not answer ({reason})",
+                "{} cannot be used now, wpa_supplicant is not there: {reason}",
                 wifi.interface
             ),
         ),

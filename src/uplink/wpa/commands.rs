@@ -124,7 +124,7 @@ impl<'a> Session<'a> {
             .place
             .open("events")?
             .attach()
-            .map_err(Error::Events)?;
+            .map_err(|error| Error::Events(super::plain(error)))?;
         session.configure()?;
         if worker.reports.blocking_send(Report::Found).is_err() {
             return Err(Error::Terminating);
@@ -325,9 +325,9 @@ impl<'a> Session<'a> {
         self.asked = Instant::now();
         self.client
             .request(command)
-            .map_err(|source| Error::Request {
+            .map_err(|error| Error::Request {
                 command: name,
-                source,
+                source: super::plain(error),
             })
     }
 

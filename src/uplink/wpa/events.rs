@@ -49,7 +49,7 @@ impl Reader {
                 }
                 Err(error) => {
                     self.ended.store(true, Ordering::Relaxed);
-                    return Some(Error::Events(error));
+                    return Some(Error::Events(super::plain(error)));
                 }
             }
         }

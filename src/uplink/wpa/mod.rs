@@ -40,17 +40,19 @@ pub enum Error {
     #[error("{} cannot be opened", path.display())]
     Open {
         path: PathBuf,
-        source: wpactrl::Error,
+        source: std::io::Error,
     },
+    #[error("there is no Wi-Fi device {interface}")]
+    NoDevice { interface: String },
     #[error("no answer to {command}")]
     Request {
         command: &'static str,
-        source: wpactrl::Error,
+        source: std::io::Error,
     },
     #[error("it refused {command}")]
     Refused { command: String },
     #[error("its events cannot be read")]
-    Events(#[source] wpactrl::Error),
+    Events(#[source] std::io::Error),
     #[error("it is shutting down")]
     Terminating,
     #[error("{} cannot be prepared", path.display())]
@@ -193,10 +195,35 @@ impl Place {
             .cli_path(dir)
             .ctrl_path(self.control.clone())
             .open()
-            .map_err(|source| Error::Open {
-                path: self.control.clone(),
-                source,
-            })
+            .map_err(|error| self.not_open(plain(error)))
+    }
+
+    /// Nothing to open is mostly nothing plugged in: udev starts a supplicant with the device.
+    fn not_open(&self, source: std::io::Error) -> Error {
+        let interface = self.control.file_name().unwrap_or_default();
+        if source.kind() == std::io::ErrorKind::NotFound
+            && !Path::new("/sys/class/net").join(interface).exists()
+        {
+            return Error::NoDevice {
+                interface: interface.to_string_lossy().into_owned(),
+            };
+        }
+        Error::Open {
+            path: self.control.clone(),
+            source,
+        }
+    }
+}
+
+/// The crate's error without its wrapping, which calls every fault of the system a failed command.
+fn plain(error: wpactrl::Error) -> std::io::Error {
+    match error {
+        // What its `select` of 10 s ends in.
+        wpactrl::Error::Io(inner) if inner.kind() == std::io::ErrorKind::WouldBlock => {
+            std::io::Error::new(std::io::ErrorKind::TimedOut, "silent for 10 s")
+        }
+        wpactrl::Error::Io(inner) => inner,
+        other => std::io::Error::other(other),
     }
 }
 
