@@ -20,20 +20,13 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// The whole table. Loaded as it stands by `nft -f -`: the old table goes and the new one comes in one transaction.
 ///
+/// Only the LAN is trusted: an interface that is neither LAN nor uplink (a second socket, a phone's cable, an uplink just
+/// taken out of the configuration) is as shut as an uplink without doors.
+///
 /// Packets that come in by an uplink are marked before routing. With `tcp_fwmark_accept`, `fwmark_reflect` and
 /// `src_valid_mark` the kernel then answers them by the same uplink, IPv4 and IPv6 alike, and needs no source rule.
 #[must_use]
 pub(super) fn text(plan: &Plan) -> String {
-    let names: Vec<String> = plan
-        .ways
-        .iter()
-        .map(|w| format!("\"{}\"", w.interface))
-        .collect();
-    let elements = if names.is_empty() {
-        String::new()
-    } else {
-        format!("; elements = {{ {} }}", names.join(", "))
-    };
     let (mut marks, mut doors, mut marked) = (String::new(), String::new(), String::new());
     for way in &plan.ways {
         let Way {
@@ -56,11 +49,12 @@ pub(super) fn text(plan: &Plan) -> String {
             );
         }
     }
+    let lan = &plan.lan;
     format!(
         "table inet {TABLE}
 delete table inet {TABLE}
 table inet {TABLE} {{
- set uplinks {{ type ifname{elements}; }}
+ set trusted {{ type ifname; elements = {{ \"lo\", \"{lan}\" }}; }}
  chain prerouting {{
   type filter hook prerouting priority -300; policy accept;
   iifname \"lo\" accept
@@ -68,7 +62,7 @@ table inet {TABLE} {{
 {marks} }}
  chain input {{
   type filter hook input priority 0; policy accept;
-  iifname != @uplinks accept
+  iifname @trusted accept
   ct state established,related accept
   ct state invalid counter drop
   icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert }} ip6 hoplimit 255 accept
@@ -82,7 +76,7 @@ table inet {TABLE} {{
  }}
  chain output {{
   type filter hook output priority 0; policy accept;
-  oifname != @uplinks accept
+  oifname @trusted accept
 {marked}  ct state established,related ct direction reply accept
   udp sport 68 udp dport 67 accept
   icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld2-listener-report }} accept
@@ -246,16 +240,12 @@ mod tests {
             text.contains("oifname \"wlan1\" meta mark & 0xff00 == 0x200 accept"),
             "{text}"
         );
-        assert!(
-            text.contains("elements = { \"wlan0\", \"wlan1\" }"),
-            "{text}"
-        );
+        assert!(text.contains("elements = { \"lo\", \"eth0\" }"), "{text}");
     }
 
     #[test]
     fn a_board_without_uplinks_has_a_table_too() {
         let text = text(&plan(&[]));
-        assert!(!text.contains("elements"), "{text}");
         assert!(text.contains("policy drop"), "{text}");
     }
 

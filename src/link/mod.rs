@@ -62,6 +62,8 @@ pub enum Error {
     Name { interface: String },
     #[error("interface `{interface}` has two roles; LAN and uplinks each need their own")]
     Shared { interface: String },
+    #[error("uplink `{uplink}` is one too many; 100 uplinks have routing tables")]
+    TooMany { uplink: String },
     #[error("nft {what}: {said}")]
     Nft { what: String, said: String },
     #[error("cannot {verb} {name}")]

@@ -31,6 +31,9 @@ pub(super) const PRIORITY_LAN: u32 = 1300;
 /// Nothing below is ever reached.
 pub(super) const PRIORITY_END: u32 = 1400;
 
+/// Slots that have marks and tables; their tables end well before the kernel's own (253 to 255).
+const MOST_UPLINKS: u32 = 100;
+
 /// Port of a door that has no setting of its own yet.
 const HTTPS_PORT: u16 = 443;
 
@@ -60,6 +63,11 @@ impl Plan {
         check_name(&lan.interface)?;
         for uplink in uplinks {
             let name = uplink.interface();
+            if u32::from(uplink.slot) >= MOST_UPLINKS {
+                return Err(Error::TooMany {
+                    uplink: uplink.name.clone(),
+                });
+            }
             check_name(name)?;
             if names.contains(&name) {
                 return Err(Error::Shared {
@@ -107,10 +115,11 @@ impl Plan {
         self.ways.iter().find(|way| way.interface == interface)
     }
 
-    /// May a default route stand in this table?
+    /// May a default route stand in this table? All tables an uplink could have are ours: one of an uplink that was
+    /// taken out of the configuration is tidied up, not feared.
     #[must_use]
     pub(super) fn owns_table(&self, table: u32) -> bool {
-        table == LAN_TABLE || self.ways.iter().any(|way| way.table == table)
+        table == LAN_TABLE || (100..100 + MOST_UPLINKS).contains(&table)
     }
 
     /// The rules that stand from boot to power-off, both families; only tables change as links come and go.
@@ -238,6 +247,11 @@ pub(super) mod tests {
             let error = Plan::new(&lan(bad), &[], 22).unwrap_err();
             assert!(matches!(error, Error::Name { .. }), "{bad}: {error}");
         }
+        let error = Plan::new(&lan("eth0"), &[uplink(155, "wlan0", &[])], 22).unwrap_err();
+        assert!(
+            error.to_string().contains("up155"),
+            "table 255 is the kernel's: {error}"
+        );
         let error = Plan::new(&lan("eth0"), &[uplink(0, "eth0", &[])], 22).unwrap_err();
         assert!(error.to_string().contains("eth0"), "{error}");
     }

@@ -3,7 +3,7 @@ matrix finds leaks where there are some."""
 import pytest
 
 import matrix
-from links import wait_for
+from links import wait_for, wire
 
 FORCE = "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.forwarding=1"
 
@@ -77,3 +77,16 @@ def test_two_uplinks_do_not_mix(spaces, tmp_path, world):
     assert board.ok("ping -c1 -W1 -m 256 203.0.113.9")
     assert not board.ok("ping -c1 -W1 -m 512 203.0.113.9")
     assert not board.ok("ping -c1 -W1 -m 512 -I wlan0 203.0.113.9")
+
+
+def test_an_interface_of_no_role_is_shut(joined):
+    """A second socket, a phone's cable: neither LAN nor uplink, so nothing comes in and nothing goes out."""
+    world = joined[0]
+    wire(world.board, "usb0", world.net, "cable")
+    world.board("ip link set usb0 up; ip addr add 10.5.0.1/24 dev usb0")
+    world.net("ip link set cable up; ip addr add 10.5.0.2/24 dev cable")
+    assert not world.net.ok(f"{matrix.KIT} get 10.5.0.1 22")
+    assert not world.net.ok("ping -c1 -W1 10.5.0.1")
+    assert not world.board.ok("ping -c1 -W1 10.5.0.2")
+    world.board("nft insert rule inet oobd input iifname usb0 accept; nft insert rule inet oobd output oifname usb0 accept")
+    assert world.net.ok(f"{matrix.KIT} get 10.5.0.1 22"), "the firewall was what shut it"

@@ -176,8 +176,9 @@ def test_jump_to_an_ssh_server_on_the_lan(world, tmp_path):
 
 def _inner(tmp_path, text, netns):
     from board import Board
-    # Its LAN interface is the host's; it must not take the address away that the tests talk to.
-    return Board(tmp_path / "inner" / "board", text.replace('interface = "eth0"', 'interface = "none0"'), netns=netns)
+    # Its LAN is the host's side of the cable, with the very address that the tests talk to.
+    text = text.replace('interface = "eth0"', 'interface = "lan0"').replace('"10.77.0.5/24"', '"10.77.0.9/24"')
+    return Board(tmp_path / "inner" / "board", text, netns=netns)
 
 
 def test_names_are_asked_of_the_lan(world, tmp_path):
