@@ -169,17 +169,6 @@ def test_keys_are_changed_in_mid_session(house):
     assert done.stdout == text, len(done.stdout)
 
 
-def test_a_client_that_vanishes_without_a_word_is_noticed(house):
-    """The cable is pulled: no FIN, no reset. TCP's own questions find out within about a minute."""
-    one = house("sw")
-    far = Operator(one.operator.work, one.lan.host, host="10.77.0.5")
-    person = far.terminal("alice:sw")
-    person.expect("you type")
-    run("ip", "-n", one.lan.host, "link", "set", "lan0", "down")
-    wait_for("the session's end", lambda: one.count("SessionClosed") == 1, 100)
-    person.close()
-
-
 def test_escapes_mean_nothing_to_a_script(house):
     one = house("sw")
     text = b"~.\n~?\n~b\n~w\n\x1d\x03\x04~."
@@ -216,23 +205,29 @@ def test_a_device_that_takes_nothing_cannot_hold_the_person(house):
     one.devices["sw"].reading.set()
 
 
-def test_a_stuck_line_ends_a_script_in_time_and_frees_the_keyboard(house):
-    """More than every queue holds, into a device that takes nothing, from a client that is then killed."""
-    one = house("sw")
-    one.devices["sw"].reading.clear()
-    script = one.operator.start("alice:sw", "-T", options=["-e", "none"])
-    pour = threading.Thread(target=_pour, args=(script, 8 << 20), daemon=True)
-    pour.start()
-    one.seen("SessionOpened", "sw")
+def test_dead_clients_are_noticed_within_about_a_minute(house):
+    """Two ways to die unseen, side by side for the clock's sake: the cable is pulled (no FIN, no reset: TCP's own
+    questions find out), and a client is killed that had sent more than every queue holds to a line that takes nothing."""
+    one = house("sw", "stuck")
+    far = Operator(one.operator.work, one.lan.host, host="10.77.0.5")
+    vanished = far.terminal("alice:sw")
+    vanished.expect("you type")
+    one.devices["stuck"].reading.clear()
+    script = one.operator.start("alice:stuck", "-T", options=["-e", "none"])
+    threading.Thread(target=_pour, args=(script, 8 << 20), daemon=True).start()
+    one.seen("SessionOpened", "stuck")
+    run("ip", "-n", one.lan.host, "link", "set", "lan0", "down")
     time.sleep(2)
     script.kill()
     script.wait()
-    wait_for("the session's end", lambda: one.count("SessionClosed") == 1, 80)
+    wait_for("both sessions' end", lambda: one.count("SessionClosed") == 2, 100)
     assert one.anonymous_kib() < 40_000
-    one.devices["sw"].reading.set()
-    person = one.operator.terminal("alice:sw")
-    person.expect("you type")
-    person.close()
+    vanished.close()
+    one.devices["stuck"].reading.set()
+    for console in ("sw", "stuck"):
+        person = one.operator.terminal(f"alice:{console}")
+        person.expect(f"{console}: you type")
+        person.close()
 
 
 def _pour(process, size):
