@@ -83,3 +83,18 @@ def test_a_reload_moves_lan_address_and_door(daemon):
     wait_for("the new door", lambda: doors(world) == "{ 443, 2022 }")
     wait_for("LAN", lambda: world.lan.ok("ping -c1 -W1 192.168.50.7"))
     assert "GuardBreached" not in board.kinds(), "a reload is no breach"
+
+
+def test_an_uplink_taken_out_of_the_configuration_is_shut(daemon):
+    """It may still be on the hotspot at that moment, and its table still full."""
+    world, board = daemon
+    wait_for("the first check", lambda: board.json("status")["guard"]["sealed"])
+    space = world.board
+    space("ip addr add 172.20.10.12/28 dev wlan0; ip route add default via 172.20.10.1 dev wlan0 onlink table 100", check=False)
+    board.reload(CONFIG.replace('interface = "wlan0"', 'interface = "wlan7"'))
+    wait_for("the firewall without it", lambda: "wlan0" not in space("nft list table inet oobd"))
+    space("ip addr replace 172.20.10.12/28 dev wlan0; ip link set wlan0 up")
+    assert not world.phone.ok("/usr/bin/python3 -c \"import socket; socket.create_connection(('172.20.10.12', 22), 2)\"")
+    wait_for("its table is empty", lambda: not space("ip route show table 100 2>/dev/null", check=False).strip())
+    assert "wlan0" not in space("ip rule; ip -6 rule")
+    assert "GuardBreached" not in board.kinds(), "tidying up is no breach"
