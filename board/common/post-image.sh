@@ -22,9 +22,11 @@ mkimage -q -A arm64 -T script -C none -n oobd -d boot.cmd parts/bootpart/boot.sc
 
 cp Image.gz parts/slotpart/
 [ ! -e initrd ] || cp initrd parts/slotpart/
-[ ! -d dtb ] || cp -rL dtb parts/slotpart/
+if [ -d dtb ]; then cp -rL dtb parts/slotpart/
+elif [ -d broadcom ]; then mkdir parts/slotpart/dtb; cp -rL broadcom parts/slotpart/dtb/; fi # as Buildroot leaves them
 printf 'cmdline=%s\n' "$(grep -v '^#' "$BOARD_DIR/cmdline.txt" | xargs)" > parts/slotpart/cmdline.env
 
+# Before anything is made of it: what does not fit says so here.
 within "slot" "$(du -sb parts/slotpart | cut -f1)" "$SLOT_MIB"
 within "root" "$(stat -c %s rootfs.squashfs)" "$ROOT_MIB"
 find parts -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +

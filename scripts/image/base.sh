@@ -39,6 +39,7 @@ strip_debian() { # what a system that is replaced as a whole never uses
     cd "$1"
     rm -rf var/lib/dpkg var/lib/apt var/cache/* var/log/* usr/share/{doc,man,locale,info,lintian,debconf,perl5,bug,common-licenses,menu,pixmaps,keyrings,polkit-1,dbus-1,initramfs-tools,zsh,fish,bash-completion,vim,gdb} \
       usr/lib/{apt,dpkg,aarch64-linux-gnu/{perl-base,audit,krb5,gconv},systemd/boot,udev/hwdb.d,udev/hwdb.bin,raspi-firmware,kernel} usr/share/perl* usr/src boot/* home/* media mnt srv opt \
+      usr/lib/systemd/systemd-{networkd,networkd-wait-online,network-generator,logind,hostnamed,localed,timedated,homed,userdbd,userwork,machined,importd,bsod,pcrlock,pcrextend,storagetm,socket-proxyd,sulogin-shell} usr/bin/{networkctl,hostnamectl,timedatectl,systemd-sysext,systemd-confext,systemd-inhibit,systemd-stdio-bridge} \
       etc/{apt,dpkg,debconf.conf,cron*,logrotate.d,kernel,initramfs,initramfs-tools,default/raspi*,hostname,resolv.conf,init.d,rc?.d,update-motd.d,motd,issue,issue.net,skel,xattr.conf,xdg,X11,pam.d,wpa_supplicant,nftables.conf,machine-id,ssl/misc} \
       usr/bin/{perl*,dpkg*,debconf*,apt*,deb-systemd*,update-alternatives,c_rehash,openssl,systemd-hwdb,localectl,loginctl,busctl,gpgv,localedef,iconv} \
       usr/sbin/{dpkg*,apt*,locale-gen,fdisk,cfdisk,debugfs,e4*,e2freefrag,e2scrub*,wpa_action,update-ca-certificates,iconvconfig}

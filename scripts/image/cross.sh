@@ -1,18 +1,32 @@
 #!/bin/bash
 # Cross-compiles oobd and oobctl for arm64 in the builder tree. usage: cross.sh OUT_DIR ; needs BUILDER.
-# The checkout is seen at its own path, so that clones sharing the cache never take each other's crate for their own, while
-# compiled dependencies are shared.
+# Every checkout has a target folder of its own: cargo knows the crate of a workspace by its path inside it, so that two
+# checkouts in one folder would take each other's results for their own. A new one starts with the compiled dependencies
+# of another.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 out=$(readlink -f "$1"); target=aarch64-unknown-linux-gnu
-dir=$OOBD_CACHE/cross-$(basename "$(dirname "$BUILDER")" | sed 's/^builder-//')
-mkdir -p "$dir" "${CARGO_HOME:-$HOME/.cargo}"
-exec 9> "$OOBD_CACHE/.cross.lock"
-flock -n 9 || { say "cross: another clone is compiling, waiting"; flock 9; }
+all=$OOBD_CACHE/cargo-$(basename "$(dirname "$BUILDER")" | sed 's/^builder-//')
+dir=$all/$(printf %s "$REPO" | sha256sum | cut -c1-12)
+mkdir -p "$all" "${CARGO_HOME:-$HOME/.cargo}"
+seed() { # called under the lock
+  local from; from=$(find "$all" -mindepth 1 -maxdepth 1 -type d ! -name '*.part' -printf '%T@ %p\n' | sort -rn | head -n 1 | cut -d' ' -f2-)
+  rm -rf "$dir.part"
+  if [ -n "$from" ]; then
+    say "cross: dependencies from another checkout"
+    # Under the lock of its cargo, so that nothing is half written; what is of the crate itself stays behind.
+    flock "$from/$target/release/.cargo-lock" flock "$from/release/.cargo-lock" cp -a "$from" "$dir.part"
+    find "$dir.part" \( -path '*/.fingerprint/oobd-*' -o -path '*/deps/*oobd*' -o -path '*/build/oobd-*' \) -prune -exec rm -rf {} +
+  else mkdir "$dir.part"; fi
+  mv "$dir.part" "$dir"
+}
+exec 9> "$all/.lock"; flock 9
+[ -d "$dir" ] || seed
+touch "$dir"
+flock -u 9
 say "cross: cargo build for arm64"
 cd "$REPO"
-[ -n "${OOBD_VERSION:-}" ] || OOBD_VERSION=$("$REPO/scripts/image/version.sh")
-in_builder env CARGO_TARGET_DIR="$dir" CARGO_TERM_COLOR=never OOBD_VERSION="$OOBD_VERSION" \
+in_builder env CARGO_TARGET_DIR="$dir" CARGO_TERM_COLOR=never \
   CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc PKG_CONFIG_ALLOW_CROSS=1 \
   CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc AR_aarch64_unknown_linux_gnu=aarch64-linux-gnu-ar \
   cargo build --release --locked --bins --target "$target" >&2

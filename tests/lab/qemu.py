@@ -48,13 +48,13 @@ def lab_disk():
 class Image:
     """What scripts/build-image left in a folder."""
 
-    def __init__(self, folder=None):
+    def __init__(self, folder=None, card=None):
         self.folder = Path(folder or os.environ.get("OOBD_IMAGE_DIR") or REPO / "out/qemu")
         info = self.folder / "build.json"
         if not info.exists():
             raise LabError(f"{info} is missing; run scripts/build-image qemu first")
         self.info = json.loads(info.read_text())
-        self.card, self.uboot = self.folder / "sdcard.img", self.folder / "u-boot.bin"
+        self.card, self.uboot = Path(card or self.folder / "sdcard.img"), self.folder / "u-boot.bin"
         parts = json.loads(run("sfdisk", "--json", self.card))["partitiontable"]["partitions"]
         self.offset = {p["name"]: p["start"] * 512 for p in parts if "name" in p}
         self.size = {p["name"]: p["size"] * 512 for p in parts if "name" in p}

@@ -1,0 +1,28 @@
+################################################################################
+#
+# oobd
+#
+################################################################################
+
+OOBD_VERSION = local
+OOBD_SITE = $(realpath $(BR2_EXTERNAL_OOBD_PATH)/..)
+OOBD_SITE_METHOD = local
+OOBD_LICENSE = Apache-2.0
+OOBD_LICENSE_FILES = LICENSE
+OOBD_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = \
+	--exclude /target --exclude /out --exclude /output --exclude /dl --exclude /build
+
+# A package with the "local" site method has no download step, so the cargo
+# infrastructure never vendors for it.  Vendor here, once per Cargo.lock.
+define OOBD_VENDOR
+	cd $(@D) && \
+	if [ ! -f .cargo/config.toml ] && [ ! -d vendor ]; then \
+		mkdir -p $(BR_CARGO_HOME) .cargo && \
+		$(HOST_MAKE_ENV) CARGO_HOME=$(BR_CARGO_HOME) \
+			flock $(BR_CARGO_HOME)/.br-lock \
+			cargo vendor --locked VENDOR > .cargo/config.toml; \
+	fi
+endef
+OOBD_PRE_CONFIGURE_HOOKS += OOBD_VENDOR
+
+$(eval $(cargo-package))
