@@ -147,7 +147,7 @@ def main():
     if p.get("dead_hotspot"):
         routes = [r for r in routes if r[0] == "lanhost" and r[1] not in (wlan4, wlan6)]
     for ns, dst, via in routes:
-        sh(f"ip -n {ns} route replace {dst} via {via} onlink dev {'inet0' if ns == 'x' else p['dev'][ns]}")
+        sh(f"ip -n {ns} route replace {dst} via {via} onlink dev {p['dev'][ns]}")
     for ns, dev in (("phone", "wlan1"), ("lan", "br0"), ("lanhost", "eth0")):
         sh(f"ip netns exec {ns} nft -f - <<'X'\n{WATCH % (dev, dev, dev, dev)}\nX", True)
     stop = threading.Event()
@@ -157,7 +157,8 @@ def main():
     rows, probes = [], []
     for n, (name, ns, dst4, dst6, watcher, want, opt) in enumerate(flows):
         for family, dst in ((4, dst4), (6, dst6)):
-            if not dst or (want and p.get("dead_hotspot")):
+            # without the radio, the phone's only way to the LAN is the internet's: nothing of the board's
+            if not dst or (p.get("dead_hotspot") and (want or ns in ("phone", "internet"))):
                 continue
             marker = BASE + n * 2 + (family == 6)
             kw = {k: v[family == 6] if isinstance(v, tuple) else v for k, v in opt.items()}
