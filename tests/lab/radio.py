@@ -1,5 +1,6 @@
 """Access points of the lab: hostapd on a simulated radio inside a namespace, with the DHCP and RA a phone would give."""
 import itertools
+import random
 
 SERVERS = "/run/lab/servers.py"
 PHONE_NET = "172.20.10"          # what an iPhone hands out: .1 itself, .2 to .14, /28
@@ -36,7 +37,7 @@ class AccessPoint:
         self.channel = 6
         agent.run(f"mkdir -p {self.dir}")
 
-    def conf(self, ssid, wpa, passphrase, channel, hidden, more):
+    def conf(self, ssid, wpa, passphrase, channel, hidden, more, bssid):
         raw = ssid if isinstance(ssid, bytes) else ssid.encode()
         lines = [f"interface={self.dev}", "driver=nl80211", f"ctrl_interface={self.dir}/hostapd", f"channel={channel}", "beacon_int=100",
                  f"hw_mode={'a' if channel > 14 else 'g'}", "ieee80211n=1", f"ssid2={raw.hex()}"]
@@ -44,17 +45,19 @@ class AccessPoint:
             lines += ["country_code=US", "ieee80211d=1"]
         if hidden:
             lines.append(f"ignore_broadcast_ssid={hidden if hidden is not True else 1}")
+        if not more:  # phones take another address each time; several BSSes need the radio's own
+            lines.append(f"bssid={bssid or '02:' + ':'.join(f'{random.randrange(256):02x}' for _ in range(5))}")
         lines += security(wpa, passphrase)
         for n, (other, other_wpa) in enumerate(more, 1):  # further BSSes of the same radio
             raw = other if isinstance(other, bytes) else other.encode()
             lines += [f"bss={self.dev}_{n}", f"ssid2={raw.hex()}"] + security(other_wpa, passphrase)
         return "\n".join(lines) + "\n"
 
-    def on(self, ssid="remote.it", wpa="wpa2", passphrase="copper-lantern-27", channel=6, hidden=False, more=(), dhcp="ok"):
+    def on(self, ssid="remote.it", wpa="wpa2", passphrase="copper-lantern-27", channel=6, hidden=False, more=(), dhcp="ok", bssid=None):
         """Switches the access point on; returns the guest time of the switch."""
         self.channel = channel
         self.log = f"{self.dir}/hostapd-{next(serial)}.log"
-        self.agent.put(f"{self.dir}/hostapd.conf", self.conf(ssid, wpa, passphrase, channel, hidden, more))
+        self.agent.put(f"{self.dir}/hostapd.conf", self.conf(ssid, wpa, passphrase, channel, hidden, more, bssid))
         self.addresses()
         self.dhcp(dhcp)
         got = self.agent.spawn(["hostapd", "-t", f"{self.dir}/hostapd.conf"], ns=self.ns, log=self.log)
