@@ -159,8 +159,8 @@ class Machine:
              "-object", "rng-random,filename=/dev/urandom,id=rng", "-device", "virtio-rng-pci,rng=rng",
              "-drive", f"if=none,id=card,format=raw,file={self.card}", "-device", "virtio-blk-pci,drive=card,bootindex=0,serial=oobd-card",
              "-drive", f"if=none,id=lab,format=raw,readonly=on,file={lab_disk()}", "-device", "virtio-blk-pci,drive=lab,serial=oobd-lab",
-             # the board's eth0
-             "-netdev", "hubport,id=lan0,hubid=0", "-device", "virtio-net-pci,netdev=lan0,mac=52:54:00:0b:d0:01,romfile=",
+             # the board's eth0: a cable to the LAN's end below, or to nobody
+             "-netdev", "user,id=lan0,restrict=on" if self.bare else "hubport,id=lan0,hubid=0", "-device", "virtio-net-pci,netdev=lan0,mac=52:54:00:0b:d0:01,romfile=",
              "-netdev", f"user,id=ctl,restrict=on,net=10.99.0.0/24,ipv6=off,hostfwd=tcp:127.0.0.1:{self.ctl_port}-10.99.0.15:7000",
              "-device", "virtio-net-pci,netdev=ctl,mac=52:54:00:0b:d0:04,romfile="]
         if not self.bare:
