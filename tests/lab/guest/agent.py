@@ -63,11 +63,11 @@ def build_world():
         sh("ip link set lo up; ip netns add ctl; ip -n ctl link set lo up")
         for mac in [m for m, card in CARDS.items() if card[0] != "ctl"]:
             del CARDS[mac]
-        return move_cards(uptime() + 30)
+        return move_cards(uptime() + 150)
     sh("ip link set lo up; for n in %s; do ip netns add $n; ip -n $n link set lo up; done" % " ".join(NAMESPACES))
     for phy, ns in RADIOS.items():
         sh(f"iw phy {phy} set netns name {ns}")
-    move_cards(uptime() + 30)
+    move_cards(uptime() + 150)
     print(f"lab: world empty and ready at {uptime():.2f}", flush=True)
     return None
 
