@@ -104,6 +104,11 @@ def test_notes_that_are_gone_leave_the_boot_partition(board):
     board.until("findmnt -n -o OPTIONS /boot/firmware", "^ro,", 30)
 
 
+def test_others_can_read_the_name_servers(board):
+    board.until("stat -Lc %a /etc/resolv.conf", "^644$", 60)
+    assert board.sh("stat -c %a /data/oobd") == "700"
+
+
 def test_killed_oobd_comes_back(board):
     old = board.sh("systemctl show -P MainPID oobd.service")
     board.sh(f"kill -9 {old}")
