@@ -112,14 +112,14 @@ class Dnsmasq:
 
 
 class Peer:
-    """The link room of the real program, run inside a namespace (see tests/link_peer.rs)."""
+    """The link room of the real program, run inside a namespace (see tests/support/link_peer.rs)."""
 
     def __init__(self, binary, space, folder, **config):
         self.space, self.folder = space, folder
         self.events, self.lines, self.log = [], queue.Queue(), folder / f"peer-{time.monotonic_ns()}.log"
         environment = dict(os.environ, OOBD_PEER=json.dumps({"run": str(folder), **config}))
         self.process = space.start(
-            binary, "--ignored", "--nocapture", "--quiet", "peer", env=environment, text=True,
+            binary, env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self.log, "w"))
         self.others = []
         threading.Thread(target=self._read, daemon=True).start()
@@ -209,14 +209,14 @@ def peer_binary():
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     assert not missing, f"{', '.join(missing)} missing: run scripts/setup"
     build = subprocess.run(
-        ["cargo", "test", "--locked", "--no-run", "--test", "link_peer", "--message-format=json"],
+        ["cargo", "build", "--locked", "--example", "link_peer", "--message-format=json"],
         cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=1800)
-    assert build.returncode == 0, "tests/link_peer.rs does not build"
+    assert build.returncode == 0, "tests/support/link_peer.rs does not build"
     for line in build.stdout.splitlines():
         message = json.loads(line)
         if message.get("executable") and message["target"]["name"] == "link_peer":
             return message["executable"]
-    raise AssertionError("cargo names no binary for tests/link_peer.rs")
+    raise AssertionError("cargo names no binary for tests/support/link_peer.rs")
 
 
 @contextlib.contextmanager

@@ -2,8 +2,7 @@
 //! it is started in, takes commands as lines on stdin and prints durable events as JSON lines.
 //!
 //! ```text
-//! link_peer --ignored --nocapture peer
-//!   OOBD_PEER='{"lan":"eth0","address":"dhcp","uplinks":["wlan0"],"accept":true,"ssh":2222,"run":"DIR","guard":true}'
+//! OOBD_PEER='{"lan":"eth0","address":"dhcp","uplinks":["wlan0"],"accept":true,"ssh":2222,"run":"DIR","guard":true}' link_peer
 //! stdin: address IF | unaddress IF | check | state | quit
 //! ```
 
@@ -131,9 +130,7 @@ async fn journal(mut intake: Intake) {
     }
 }
 
-#[test]
-#[ignore = "driven by tests/net inside a network namespace"]
-fn peer() {
+fn main() {
     let given: Value = serde_json::from_str(&std::env::var("OOBD_PEER").unwrap()).unwrap();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
