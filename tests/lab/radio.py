@@ -37,7 +37,7 @@ class AccessPoint:
         self.channel = 6
         agent.run(f"mkdir -p {self.dir}")
 
-    def conf(self, ssid, wpa, passphrase, channel, hidden, more, bssid):
+    def conf(self, ssid, wpa, passphrase, channel, hidden, more):
         raw = ssid if isinstance(ssid, bytes) else ssid.encode()
         lines = [f"interface={self.dev}", "driver=nl80211", f"ctrl_interface={self.dir}/hostapd", f"channel={channel}", "beacon_int=100",
                  f"hw_mode={'a' if channel > 14 else 'g'}", "ieee80211n=1", f"ssid2={raw.hex()}"]
@@ -45,8 +45,6 @@ class AccessPoint:
             lines += ["country_code=US", "ieee80211d=1"]
         if hidden:
             lines.append(f"ignore_broadcast_ssid={hidden if hidden is not True else 1}")
-        if not more:  # phones take another address each time; several BSSes need the radio's own
-            lines.append(f"bssid={bssid or '02:' + ':'.join(f'{random.randrange(256):02x}' for _ in range(5))}")
         lines += security(wpa, passphrase)
         for n, (other, other_wpa) in enumerate(more, 1):  # further BSSes of the same radio
             raw = other if isinstance(other, bytes) else other.encode()
@@ -57,13 +55,18 @@ class AccessPoint:
         """Switches the access point on; returns the guest time of the switch."""
         self.channel = channel
         self.log = f"{self.dir}/hostapd-{next(serial)}.log"
-        self.agent.put(f"{self.dir}/hostapd.conf", self.conf(ssid, wpa, passphrase, channel, hidden, more, bssid))
+        self.agent.put(f"{self.dir}/hostapd.conf", self.conf(ssid, wpa, passphrase, channel, hidden, more))
+        # Phones take another address each time; several BSSes need the radio's own. Before the addresses: a change of it drops IPv6.
+        mac = f"02:00:00:00:0{int(self.phy[3:])}:00" if more else bssid or "02:" + ":".join(f"{random.randrange(256):02x}" for _ in range(5))
+        self.agent.run(f"ip -n {self.ns} link set {self.dev} down; ip -n {self.ns} link set {self.dev} address {mac}")
         self.addresses()
         self.dhcp(dhcp)
         got = self.agent.spawn(["hostapd", "-t", f"{self.dir}/hostapd.conf"], ns=self.ns, log=self.log)
         t0 = got["t0"]
         self.agent.put(f"{self.dir}/hostapd.pid", f"{got['pid']}\n")
         self.agent.wait_text(self.log, "AP-ENABLED", 30)
+        if self.prefix:  # hostapd takes the link down when it changes its mode, and IPv6 addresses with it
+            self.agent.run(f"ip -n {self.ns} addr replace {self.prefix}::1/64 dev {self.dev} nodad")
         return t0
 
     def addresses(self):

@@ -53,7 +53,10 @@ def test_a_password_opens_the_door_and_a_wrong_one_does_not(inside):
     with ssh.Terminal(argv) as term:
         term.expect("(?i)password:")
         term.type("not-it\r")
-        term.expect("(?i)denied")
+        assert b"hotspot" not in term.expect("(?i)denied|password:").group(0)
+        term.type("nor-that\r")
+        with pytest.raises(ssh.SshError):
+            term.expect("hotspot", 6)
 
 
 def test_the_switch_reloads_while_somebody_watches(inside):
