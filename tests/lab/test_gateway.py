@@ -1,5 +1,6 @@
 """Never a gateway: every way through the board, IPv4 and IPv6, both directions, with forwarding forced on all the while."""
 import gateway
+import world as lab
 
 
 def test_nothing_passes_and_what_must_pass_does(rack):
@@ -13,8 +14,9 @@ def test_nothing_passes_and_what_must_pass_does(rack):
     assert gateway.leaks(rows) == []
     assert gateway.dead(rows) == [], "rows that must pass prove that the watchers see"
     # the guard noticed that somebody switched forwarding on, and undid it
-    breach = rack.happened("GuardBreached", before, 60)
-    assert "forwarding" in breach["breach"], breach
+    rack.happened("GuardBreached", before, 60)
+    breaches = [lab.body(e, "GuardBreached") for e in rack.events(before)]
+    assert any(b and "forwarding" in b["breach"] for b in breaches), breaches
     rack.until("forwarding off again", lambda: rack.agent.board("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding").text.split()
                == ["0", "0"], 60)
 
