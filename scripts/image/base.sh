@@ -42,7 +42,7 @@ strip_debian() { # what a system that is replaced as a whole never uses
       usr/lib/systemd/systemd-{networkd,networkd-wait-online,network-generator,logind,hostnamed,localed,timedated,homed,userdbd,userwork,machined,importd,bsod,pcrlock,pcrextend,storagetm,socket-proxyd,sulogin-shell} usr/bin/{networkctl,hostnamectl,timedatectl,systemd-sysext,systemd-confext,systemd-inhibit,systemd-stdio-bridge} \
       etc/{apt,dpkg,debconf.conf,cron*,logrotate.d,kernel,initramfs,initramfs-tools,default/raspi*,hostname,resolv.conf,init.d,rc?.d,update-motd.d,motd,issue,issue.net,skel,xattr.conf,xdg,X11,pam.d,wpa_supplicant,nftables.conf,machine-id,ssl/misc} \
       usr/bin/{perl*,dpkg*,debconf*,apt*,deb-systemd*,update-alternatives,c_rehash,openssl,systemd-hwdb,localectl,loginctl,busctl,gpgv,localedef,iconv} \
-      usr/sbin/{dpkg*,apt*,locale-gen,fdisk,cfdisk,debugfs,e4*,e2freefrag,e2scrub*,wpa_action,update-ca-certificates,iconvconfig}
+      usr/sbin/{dpkg*,apt*,agetty,sulogin,locale-gen,fdisk,cfdisk,debugfs,e4*,e2freefrag,e2scrub*,wpa_action,update-ca-certificates,iconvconfig}
     find usr/lib/aarch64-linux-gnu \( -name 'libicu*' -o -name 'libapt*' -o -name 'libperl*' \) -delete
     # Package scripts' empty shells of state; /var is made anew at each boot.
     rm -rf var tmp; mkdir var tmp mnt
