@@ -46,8 +46,9 @@ def test_pulled_out_and_plugged_into_another_network(world):
     world.lan("ip addr flush dev lan0; ip addr add 10.7.0.1/16 dev lan0; ip link set lan0 up")
     world.lan_server("--dhcp-range=10.7.3.1,10.7.3.9,255.255.0.0,1h", "--dhcp-option=6,10.7.0.1")
     assert peer.event("LeaseAcquired", interface="eth0", after=before)["address"].endswith("/16")
-    assert "nameserver 10.7.0.1" in wait_for("the address", lambda: "10.7.3." in world.board("ip -4 addr show dev eth0") and
-                                             (world.folder / "resolv.conf").read_text())
+    wait_for("the address", lambda: "10.7.3." in world.board("ip -4 addr show dev eth0"))
+    # Written right after the address.
+    wait_for("the name server", lambda: "nameserver 10.7.0.1" in (world.folder / "resolv.conf").read_text())
 
 
 def test_hosts_behind_the_lans_router_reach_the_board(world):
