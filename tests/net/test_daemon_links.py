@@ -44,7 +44,7 @@ def test_the_lan_is_leased_and_shown(daemon):
     address = wait_for("a LAN address", lambda: lan(board))[0]
     assert address.startswith("192.168.50.1") and address.endswith("/24")
     assert "LeaseAcquired" in board.kinds() and "LinkUp" in board.kinds()
-    assert "nameserver 192.168.50.10" in (world.folder / "board" / "run" / "resolv.conf").read_text()
+    wait_for("the name server", lambda: "nameserver 192.168.50.10" in (world.folder / "board" / "run" / "resolv.conf").read_text())
     guard = wait_for("the first check", lambda: board.json("status")["guard"]["sealed"] is not None and
                      board.json("status")["guard"])
     assert guard["sealed"] is True and guard["open"] == [] and guard["breaches"] == 0

@@ -15,8 +15,7 @@ def test_lease_gives_address_routes_and_name_servers(world):
     assert "default" not in main
     assert "default via 192.168.50.10 dev eth0" in world.board("ip -4 route show table 50")
     assert world.board("ping -c1 -W1 192.168.50.10")
-    resolv = (world.folder / "resolv.conf").read_text()
-    assert "nameserver 192.168.50.10" in resolv
+    wait_for("the name server", lambda: "nameserver 192.168.50.10" in (world.folder / "resolv.conf").read_text())
     link = peer.link("eth0")
     assert link["role"] == "lan" and link["carrier"] and link["addresses"][0] == lease["address"]
     assert link["gateways"] == ["192.168.50.10"] and link["dns"] == ["192.168.50.10"]
@@ -29,7 +28,7 @@ def test_fixed_address(world):
     wait_for("the default route", lambda: "default via 192.168.50.10" in world.board("ip -4 route show table 50"))
     assert "default" not in world.board("ip -4 route show table main")
     wait_for("the LAN answers", lambda: world.lan.ok("ping -c1 -W1 192.168.50.2"))
-    assert "nameserver 192.168.50.10" in (world.folder / "resolv.conf").read_text()
+    wait_for("the name server", lambda: "nameserver 192.168.50.10" in (world.folder / "resolv.conf").read_text())
     peer.quit()
 
 
@@ -41,7 +40,7 @@ def test_pulled_out_and_plugged_into_another_network(world):
     world.lan("ip link set lan0 down")
     peer.event("LeaseLost", interface="eth0", after=before)
     wait_for("no address", lambda: "192.168.50" not in world.board("ip -4 addr show dev eth0; ip route show table all"))
-    assert "nameserver" not in (world.folder / "resolv.conf").read_text()
+    wait_for("no name server", lambda: "nameserver" not in (world.folder / "resolv.conf").read_text())
     first.stop()
     world.lan("ip addr flush dev lan0; ip addr add 10.7.0.1/16 dev lan0; ip link set lan0 up")
     world.lan_server("--dhcp-range=10.7.3.1,10.7.3.9,255.255.0.0,1h", "--dhcp-option=6,10.7.0.1")
