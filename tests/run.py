@@ -27,7 +27,7 @@ STAGES = {
     "unit": (["cargo", "test", "--locked", "--no-fail-fast"], "cargo", 1500),
     # They wait for timers and peers more than they compute; each has namespaces of its own.
     "net": (PYTEST + ["-n", "4", "tests/net"], "pytest", 1800),
-    "image": (["scripts/build-image", "qemu"], "exit", 2400),
+    "image": (["bash", "-c", "scripts/build-image qemu && tests/lab/build-disk"], "exit", 2400),
     "build": (lab("image_build"), "pytest", 1200),
     "lab": (lab("hotspot", "gateway", "addresses", "console", "crash", "wifi_recovery"), "pytest", 3300),
     "boot": (lab("run", "image_boot", "power"), "pytest", 3300),

@@ -85,26 +85,8 @@ pub(super) async fn run(
 
 async fn list(form: Form, mut client: Client, face: &mut Face) -> Result<(), Failure> {
     let state = client.state().await?;
-    match form {
-        Form::Json => {
-            face.json(&serde_json::json!({ "consoles": state.consoles }))
-                .await
-        }
-        Form::Lines => {
-            for console in state.consoles.values() {
-                face.json(console).await?;
-            }
-            Ok(())
-        }
-        Form::Text if state.consoles.is_empty() => {
-            face.say("no consoles\n").await;
-            Ok(())
-        }
-        Form::Text => {
-            face.print(&show(&state, Timestamp::now(), face.wrap(), face.color))
-                .await
-        }
-    }
+    let table = |face: &Face| show(&state, Timestamp::now(), face.wrap(), face.color);
+    face.list(form, "consoles", &state.consoles, table).await
 }
 
 pub(super) fn show(state: &State, now: Timestamp, width: usize, color: bool) -> String {

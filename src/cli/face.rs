@@ -1,6 +1,7 @@
 //! The person's side of a command: input, output, talk, and how wide it all is. Opens nothing by itself, so that the
 //! SSH door can put a channel where `oobctl` has its terminal.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
@@ -8,6 +9,8 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::command::Refusal;
+
+use super::Form;
 
 /// What a command reads and writes, and how.
 pub struct Face {
@@ -83,6 +86,33 @@ impl Face {
         let text = serde_json::to_string(value)
             .map_err(|error| Failure::Other(format!("cannot write JSON: {error}")))?;
         self.print(&(text + "\n")).await
+    }
+
+    /// Writes a list of named things: one object, one line each, or a table that `table` draws.
+    pub(super) async fn list<T: Serialize>(
+        &mut self,
+        form: Form,
+        nouns: &str,
+        things: &BTreeMap<String, T>,
+        table: impl FnOnce(&Self) -> String,
+    ) -> Result<(), Failure> {
+        match form {
+            Form::Json => self.json(&BTreeMap::from([(nouns, things)])).await,
+            Form::Lines => {
+                for thing in things.values() {
+                    self.json(thing).await?;
+                }
+                Ok(())
+            }
+            Form::Text if things.is_empty() => {
+                self.say(&format!("no {nouns}\n")).await;
+                Ok(())
+            }
+            Form::Text => {
+                let text = table(self);
+                self.print(&text).await
+            }
+        }
     }
 
     /// Says something about the data. Nobody may listen.

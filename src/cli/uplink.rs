@@ -58,26 +58,8 @@ pub(super) async fn run(
 
 async fn list(form: Form, mut client: Client, face: &mut Face) -> Result<(), Failure> {
     let state = client.state().await?;
-    match form {
-        Form::Json => {
-            face.json(&serde_json::json!({ "uplinks": state.uplinks }))
-                .await
-        }
-        Form::Lines => {
-            for uplink in state.uplinks.values() {
-                face.json(uplink).await?;
-            }
-            Ok(())
-        }
-        Form::Text if state.uplinks.is_empty() => {
-            face.say("no uplinks\n").await;
-            Ok(())
-        }
-        Form::Text => {
-            face.print(&show(&state, Timestamp::now(), face.wrap(), face.color))
-                .await
-        }
-    }
+    let table = |face: &Face| show(&state, Timestamp::now(), face.wrap(), face.color);
+    face.list(form, "uplinks", &state.uplinks, table).await
 }
 
 pub(super) fn show(state: &State, now: Timestamp, width: usize, color: bool) -> String {

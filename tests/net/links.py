@@ -18,22 +18,12 @@ import time
 
 import pytest
 
+from board import wait_for
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ["ip", "nft", "dnsmasq", "radvd", "udhcpd", "ping"]
 NUMBERS = itertools.count()
 os.environ["PATH"] += ":/usr/sbin:/sbin"
-
-
-def wait_for(what, check, timeout=10.0):
-    """Waits for a level: calls check until it is true; its last value is the result."""
-    end = time.monotonic() + timeout
-    while True:
-        value = check()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {timeout} s")
-        time.sleep(0.05)
 
 
 class Space:
