@@ -26,8 +26,9 @@ def test_everything_stands_in_the_uplinks_own_table(world):
     assert f"920:\tfrom {four} lookup 100" in board("ip rule show pref 920")
     assert "wlan0" not in board("ip -4 route show table main")
     assert "172.20.10.1" not in (world.folder / "resolv.conf").read_text(), "an uplink's name server is never used"
-    link = world.peer.link("wlan0")
-    assert link["role"] == {"uplink": "up0"} and len(link["addresses"]) == 2 and len(link["gateways"]) == 2
+    assert world.peer.link("wlan0")["role"] == {"uplink": "up0"}
+    wait_for("two addresses and two gateways in the link's fact", lambda: [2, 2] == [
+        len(world.peer.link("wlan0")[key]) for key in ("addresses", "gateways")])
 
 
 def test_hanging_up_takes_all_of_it_away(world):
