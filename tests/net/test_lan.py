@@ -16,6 +16,7 @@ def test_lease_gives_address_routes_and_name_servers(world):
     assert "default via 192.168.50.10 dev eth0" in world.board("ip -4 route show table 50")
     assert world.board("ping -c1 -W1 192.168.50.10")
     wait_for("the name server", lambda: "nameserver 192.168.50.10" in (world.folder / "resolv.conf").read_text())
+    wait_for("the link's fact", lambda: peer.link("eth0")["gateways"] and peer.link("eth0")["dns"])
     link = peer.link("eth0")
     assert link["role"] == "lan" and link["carrier"] and link["addresses"][0] == lease["address"]
     assert link["gateways"] == ["192.168.50.10"] and link["dns"] == ["192.168.50.10"]

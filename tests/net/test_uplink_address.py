@@ -198,6 +198,6 @@ def test_a_hotspot_with_ipv6_only(world):
     wait_for("the way out", lambda: world.board.ok("ping -6 -c1 -W1 -m 256 2001:db8:9::9"))
     matrix.serve(world.board, 22)
     assert world.net.ok(f"{matrix.KIT} get fd00:20:10::ff:fe00:2 22")
-    assert "fe80" in world.peer.link("wlan0")["gateways"][0]
+    wait_for("the router in the link's fact", lambda: "fe80" in "".join(world.peer.link("wlan0")["gateways"]))
     peer.event("LeaseLost", interface="wlan0", timeout=15)
     assert world.board.ok("ping -6 -c1 -W1 -m 256 2001:db8:9::9"), "no IPv4 takes nothing from IPv6"
