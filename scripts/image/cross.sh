@@ -18,7 +18,10 @@ seed() { # called under the lock
     flock "$from/$target/release/.cargo-lock" flock "$from/release/.cargo-lock" cp -a "$from" "$dir.part"
     find "$dir.part" \( -path '*/.fingerprint/oobd-*' -o -path '*/deps/*oobd*' -o -path '*/build/oobd-*' \) -prune -exec rm -rf {} +
   else mkdir "$dir.part"; fi
+  printf '%s\n' "$REPO" > "$dir.part/checkout"
   mv "$dir.part" "$dir"
+  # Clones come and go; what one that is gone compiled is of no more use.
+  for from in "$all"/*/; do [ ! -f "$from/checkout" ] || [ -d "$(cat "$from/checkout")" ] || rm -rf "$from"; done
 }
 exec 9> "$all/.lock"; flock 9
 [ -d "$dir" ] || seed
