@@ -18,22 +18,8 @@ const DEVICE: &[&str] = &[
     "fault",
     "supervisor::context",
 ];
-/// What a door may know. Never a device room: the way to a device is a command.
-const DOOR: &[&str] = &[
-    "file",
-    "event",
-    "fact",
-    "command",
-    "bus",
-    "clock",
-    "config",
-    "fault",
-    "supervisor::context",
-    "state",
-    "journal",
-    "access",
-    "escape",
-];
+/// What a door may know besides. Never a device room: the way to a device is a command.
+const DOOR: &[&str] = &["state", "journal", "access", "escape"];
 
 /// Every room, and what it may import beside itself. A new room gets a line here.
 const ROOMS: &[(&str, &[&[&str]])] = &[
@@ -70,14 +56,18 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("console", &[DEVICE]),
     // Doors.
     // Carries out over SSH what `oobctl` does, in its words and with its tables.
-    ("ssh", &[DOOR, &["cli", "control"]]),
-    ("control", &[DOOR]),
+    ("ssh", &[DEVICE, DOOR, &["cli", "control"]]),
+    ("control", &[DEVICE, DOOR]),
     // The client's side of the control socket.
-    ("cli", &[DOOR, &["control"]]),
+    ("cli", &[DEVICE, DOOR, &["control"]]),
     // Puts the rooms together; the context it hands out knows none of them.
     (
         "supervisor",
-        &[DOOR, &["console", "control", "link", "ssh", "uplink"]],
+        &[
+            DEVICE,
+            DOOR,
+            &["console", "control", "link", "ssh", "uplink"],
+        ],
     ),
     (
         "supervisor/context",
