@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
+
+use crate::line::{LineState, Order};
 
 /// Longest an owner may take to answer; an owner with longer work answers first and publishes the outcome.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
@@ -49,6 +51,16 @@ pub enum Command {
     KickSession { console: String, session: u64 },
     /// Hold the line in break for this long.
     SendBreak { console: String, millis: u64 },
+    /// Set the line of a console while it runs. Answered by [`Reply::Line`].
+    SetLine { console: String, order: Order },
+    /// Give the keyboard to this session.
+    GiveWriter { console: String, session: u64 },
+    /// Try line settings until the device speaks plainly; the outcome is an event. Nobody may be attached.
+    FindLine { console: String },
+    /// Find out what the device calls itself; the outcome is an event. Nobody may be attached.
+    FindName { console: String },
+    /// Begin counting anew.
+    ResetCounters { console: String },
 }
 
 impl Command {
@@ -63,7 +75,13 @@ impl Command {
             | Self::ReleaseUplink { uplink } => format!("uplink.{uplink}"),
             Self::AddressLink { .. } | Self::UnaddressLink { .. } => "link".into(),
             Self::CheckGuard => "guard".into(),
-            Self::KickSession { console, .. } | Self::SendBreak { console, .. } => {
+            Self::KickSession { console, .. }
+            | Self::SendBreak { console, .. }
+            | Self::SetLine { console, .. }
+            | Self::GiveWriter { console, .. }
+            | Self::FindLine { console }
+            | Self::FindName { console }
+            | Self::ResetCounters { console } => {
                 format!("console.{console}")
             }
         }
@@ -79,6 +97,8 @@ pub enum Reply {
     },
     /// Done, and this is what a person should know.
     Said(String),
+    /// How the line stands now that it was done.
+    Line(LineState),
 }
 
 /// Why a command was not carried out. The text is for a person.
@@ -111,7 +131,7 @@ pub enum Ask {
 }
 
 /// Asks to join a console. Rights are checked by the door before it asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attach {
     pub console: String,
     pub user: String,
@@ -120,8 +140,27 @@ pub struct Attach {
     /// Wants to type. Granted when nobody else types; otherwise the session watches, and may take over later.
     /// A session that attached without it can never become the writer.
     pub write: bool,
-    /// Bytes of the ring to replay first.
-    pub history: u32,
+    pub start: Start,
+    /// Every byte as the device sent it, even to a watcher: for programs. Otherwise terminal queries are taken out of
+    /// replays and of what watchers see.
+    pub verbatim: bool,
+    /// Wants [`Output::Reached`] after each piece.
+    pub offsets: bool,
+}
+
+/// Where the output of a session begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Start {
+    /// At most this many bytes before the end, at the start of a line.
+    History(u32),
+    /// At this offset of the stream; what the ring no longer has is a gap. One that lies ahead means now.
+    Offset(u64),
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self::History(0)
+    }
 }
 
 /// A session on a console. Dropping it detaches, and drops what was typed and is not sent yet.
@@ -133,6 +172,8 @@ pub struct Attachment {
     /// Bounded: a session that does not read lags in the ring, nobody waits for it.
     pub output: mpsc::Receiver<Output>,
     pub input: mpsc::Sender<Input>,
+    /// How the line stands, now and later.
+    pub line: watch::Receiver<LineState>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +188,10 @@ pub enum Output {
     Notice(String),
     /// The last output: why the session ended.
     Ended(String),
+    /// The stream up to this offset has been given; only for who asked for offsets.
+    Reached {
+        offset: u64,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -265,6 +310,20 @@ impl fmt::Display for Command {
             Self::SendBreak { console, millis } => {
                 write!(f, "send a break of {millis} ms on console {console}")
             }
+            Self::SetLine { console, order } => write!(f, "{order} on console {console}"),
+            Self::GiveWriter { console, session } => {
+                write!(
+                    f,
+                    "give session {session} the keyboard of console {console}"
+                )
+            }
+            Self::FindLine { console } => {
+                write!(f, "find out the line settings of console {console}")
+            }
+            Self::FindName { console } => {
+                write!(f, "find out what the device on console {console} is called")
+            }
+            Self::ResetCounters { console } => write!(f, "reset the counters of console {console}"),
         }
     }
 }

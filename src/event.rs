@@ -278,6 +278,93 @@ pub enum Kind {
         console: String,
         lost_bytes: u64,
     },
+    /// A person set the line; the text is what was asked, as in `set 9600 baud`.
+    LineSet {
+        console: String,
+        user: String,
+        order: String,
+    },
+    /// A modem line that the device drives has changed.
+    SignalChanged {
+        console: String,
+        signal: String,
+        on: bool,
+    },
+    /// Nothing is plugged in any more at the device's end of the cable, or it has no power.
+    CableUnplugged {
+        console: String,
+        signal: String,
+    },
+    CableBack {
+        console: String,
+        signal: String,
+    },
+    /// A pattern of oobd.toml was found in a line of the device.
+    PatternSeen {
+        console: String,
+        pattern: String,
+        line: String,
+        severity: Severity,
+    },
+    /// The device has said nothing for this long.
+    ConsoleSilent {
+        console: String,
+        seconds: u64,
+    },
+    /// The device speaks again.
+    ConsoleHeard {
+        console: String,
+        seconds: u64,
+    },
+    /// Somebody signed in on the device itself, as its own lines tell.
+    DeviceLogin {
+        console: String,
+        user: String,
+    },
+    DeviceLogout {
+        console: String,
+        user: String,
+    },
+    /// The line settings at which the device speaks plainly.
+    LineFound {
+        console: String,
+        line: String,
+    },
+    LineNotFound {
+        console: String,
+        reason: String,
+    },
+    /// What the device calls itself.
+    NameFound {
+        console: String,
+        name: String,
+    },
+    NameNotFound {
+        console: String,
+        reason: String,
+    },
+    /// What a console receives no longer reaches the syslog server; it waits on flash.
+    ExportFailed {
+        console: String,
+        to: String,
+        reason: String,
+    },
+    ExportResumed {
+        console: String,
+        to: String,
+        lost_bytes: u64,
+    },
+    /// A device's host key or certificate is not the one that was pinned.
+    PinMismatch {
+        what: String,
+        pinned: String,
+        found: String,
+    },
+    /// A device's host key or certificate was seen for the first time and is trusted from now on.
+    Pinned {
+        what: String,
+        fingerprint: String,
+    },
 }
 
 impl Kind {
@@ -285,7 +372,10 @@ impl Kind {
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self {
-            Self::GuardBreached { .. } | Self::HostKeyReplaced { .. } => Severity::Critical,
+            Self::PatternSeen { severity, .. } => *severity,
+            Self::GuardBreached { .. }
+            | Self::HostKeyReplaced { .. }
+            | Self::PinMismatch { .. } => Severity::Critical,
             Self::ConfigRefused { .. } | Self::OwnerFailed { .. } => Severity::Error,
             Self::JournalRecovered { .. }
             | Self::SupplicantLost { .. }
@@ -295,6 +385,9 @@ impl Kind {
             | Self::InternetLost { .. }
             | Self::ConsoleLost { .. }
             | Self::TranscriptFailed { .. }
+            | Self::ExportFailed { .. }
+            | Self::CableUnplugged { .. }
+            | Self::ConsoleSilent { .. }
             | Self::SignInRefused { .. }
             | Self::ForwardRefused { .. }
             | Self::LeaseLost { .. } => Severity::Warning,
@@ -314,6 +407,17 @@ impl Kind {
             | Self::OobLeft { .. }
             | Self::ConsoleOpened { .. }
             | Self::TranscriptResumed { .. }
+            | Self::ExportResumed { .. }
+            | Self::CableBack { .. }
+            | Self::ConsoleHeard { .. }
+            | Self::LineSet { .. }
+            | Self::DeviceLogin { .. }
+            | Self::DeviceLogout { .. }
+            | Self::LineFound { .. }
+            | Self::LineNotFound { .. }
+            | Self::NameFound { .. }
+            | Self::NameNotFound { .. }
+            | Self::Pinned { .. }
             | Self::SignInAccepted { .. }
             | Self::ForwardOpened { .. }
             | Self::BreakSent { .. }
@@ -328,6 +432,7 @@ impl Kind {
             | Self::SessionOpened { .. }
             | Self::SessionClosed { .. }
             | Self::ForwardClosed { .. }
+            | Self::SignalChanged { .. }
             | Self::NoteWritten { .. } => Severity::Info,
         }
     }

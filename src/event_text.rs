@@ -238,6 +238,80 @@ impl fmt::Display for Kind {
                 "console {console} is recorded again, {lost_bytes} bytes were not"
             ),
             Self::NoteWritten { actor, text } => write!(f, "{actor} notes: {text}"),
+            Self::LineSet {
+                console,
+                user,
+                order,
+            } => write!(f, "console {console}: {user} had it {order}"),
+            Self::SignalChanged {
+                console,
+                signal,
+                on,
+            } => {
+                let way = if *on { "up" } else { "down" };
+                write!(f, "console {console}: {signal} went {way}")
+            }
+            Self::CableUnplugged { console, signal } => write!(
+                f,
+                "console {console}: the cable or the device is gone ({signal} is down)"
+            ),
+            Self::CableBack { console, signal } => {
+                write!(f, "console {console}: the device is back ({signal} is up)")
+            }
+            Self::PatternSeen {
+                console,
+                pattern,
+                line,
+                ..
+            } => write!(f, "console {console}: {pattern}: {line}"),
+            Self::ConsoleSilent { console, seconds } => {
+                write!(f, "console {console} has been silent for {seconds} s")
+            }
+            Self::ConsoleHeard { console, seconds } => {
+                write!(f, "console {console} speaks again after {seconds} s")
+            }
+            Self::DeviceLogin { console, user } => {
+                write!(f, "console {console}: {user} signed in on the device")
+            }
+            Self::DeviceLogout { console, user } => {
+                write!(f, "console {console}: {user} signed out of the device")
+            }
+            Self::LineFound { console, line } => {
+                write!(f, "console {console}: the device speaks {line}")
+            }
+            Self::LineNotFound { console, reason } => {
+                write!(f, "console {console}: no line settings found: {reason}")
+            }
+            Self::NameFound { console, name } => {
+                write!(f, "console {console}: the device calls itself {name}")
+            }
+            Self::NameNotFound { console, reason } => {
+                write!(f, "console {console}: the device told no name: {reason}")
+            }
+            Self::ExportFailed {
+                console,
+                to,
+                reason,
+            } => write!(f, "console {console} does not reach syslog {to}: {reason}"),
+            Self::ExportResumed {
+                console,
+                to,
+                lost_bytes,
+            } => write!(
+                f,
+                "console {console} reaches syslog {to} again, {lost_bytes} bytes did not"
+            ),
+            Self::PinMismatch {
+                what,
+                pinned,
+                found,
+            } => write!(
+                f,
+                "{what} is not who it was: pinned {pinned}, found {found}"
+            ),
+            Self::Pinned { what, fingerprint } => {
+                write!(f, "{what} is trusted from now on: {fingerprint}")
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::line::LineState;
 
 /// One owner's latest word; a later fact of the same kind and name replaces it.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,6 +126,12 @@ pub struct Console {
     pub tx_bytes: u64,
     /// The last line the device wrote, control characters removed.
     pub last_line: String,
+    /// How the line stands.
+    pub state: LineState,
+    /// 1, 2, 3 …: `port02`, and what telnet 2002 and its like follow. 0 while the console was not numbered.
+    pub number: u16,
+    /// What the device calls itself, once it was asked.
+    pub device: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use oobd::bus::Bus;
 use oobd::clock::Timestamp;
-use oobd::event::{Breach, Event, HotspotFault, Kind};
+use oobd::event::{Breach, Event, HotspotFault, Kind, Severity};
 use oobd::journal::{self, Limits, Reader, decode, encode};
 use oobd::state::{State, Store};
 
@@ -377,6 +377,81 @@ fn specimens() -> Vec<Kind> {
         Kind::TranscriptResumed {
             console: s("c"),
             lost_bytes: 300,
+        },
+        Kind::LineSet {
+            console: s("c"),
+            user: s("u"),
+            order: s("o"),
+        },
+        Kind::SignalChanged {
+            console: s("c"),
+            signal: s("g"),
+            on: true,
+        },
+        Kind::CableUnplugged {
+            console: s("c"),
+            signal: s("g"),
+        },
+        Kind::CableBack {
+            console: s("c"),
+            signal: s("g"),
+        },
+        Kind::PatternSeen {
+            console: s("c"),
+            pattern: s("p"),
+            line: s("l"),
+            severity: Severity::Alert,
+        },
+        Kind::ConsoleSilent {
+            console: s("c"),
+            seconds: 300,
+        },
+        Kind::ConsoleHeard {
+            console: s("c"),
+            seconds: 300,
+        },
+        Kind::DeviceLogin {
+            console: s("c"),
+            user: s("u"),
+        },
+        Kind::DeviceLogout {
+            console: s("c"),
+            user: s("u"),
+        },
+        Kind::LineFound {
+            console: s("c"),
+            line: s("l"),
+        },
+        Kind::LineNotFound {
+            console: s("c"),
+            reason: s("r"),
+        },
+        Kind::NameFound {
+            console: s("c"),
+            name: s("n"),
+        },
+        Kind::NameNotFound {
+            console: s("c"),
+            reason: s("r"),
+        },
+        Kind::ExportFailed {
+            console: s("c"),
+            to: s("t"),
+            reason: s("r"),
+        },
+        Kind::ExportResumed {
+            console: s("c"),
+            to: s("t"),
+            lost_bytes: 300,
+        },
+        Kind::PinMismatch {
+            what: s("w"),
+            pinned: s("p"),
+            found: s("f"),
+        },
+        Kind::Pinned {
+            what: s("w"),
+            fingerprint: s("f"),
         },
     ]
 }

@@ -16,6 +16,7 @@ const DEVICE: &[&str] = &[
     "clock",
     "config",
     "fault",
+    "line",
     "supervisor::context",
 ];
 /// What a door may know besides. Never a device room: the way to a device is a command.
@@ -29,13 +30,14 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("file", &[]),
     ("event", &[&["clock"]]),
     ("event_text", &[&["event"]]),
-    ("fact", &[&["clock"]]),
-    ("command", &[]),
+    ("line", &[]),
+    ("fact", &[&["clock", "line"]]),
+    ("command", &[&["line"]]),
     ("state", &[&["clock", "fact"]]),
     ("bus", &[&["event", "fact", "state"]]),
     ("escape", &[&["clock"]]),
     // What everybody stands on.
-    ("config", &[&["access", "file"]]),
+    ("config", &[&["access", "file", "line"]]),
     ("journal", &[&["bus", "clock", "event", "fault"]]),
     (
         "access",

@@ -40,8 +40,14 @@ impl<'a> Right<'a> {
             | Command::TakeUplinkDown { .. }
             | Command::ReleaseUplink { .. } => Self::SteerUplinks,
             Command::AddressLink { .. } | Command::UnaddressLink { .. } => Self::Internal,
-            Command::KickSession { console, .. } => Self::KickSession(console),
-            Command::SendBreak { console, .. } => Self::TypeOnConsole(console),
+            Command::KickSession { console, .. } | Command::GiveWriter { console, .. } => {
+                Self::KickSession(console)
+            }
+            Command::SendBreak { console, .. }
+            | Command::SetLine { console, .. }
+            | Command::FindLine { console }
+            | Command::FindName { console }
+            | Command::ResetCounters { console } => Self::TypeOnConsole(console),
         }
     }
 }

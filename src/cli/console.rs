@@ -277,6 +277,7 @@ impl Session<'_> {
                     .map_err(Failure::Output)?;
                 self.face.out.flush().await.map_err(Failure::Output)?;
             }
+            Output::Reached { .. } => {}
             Output::Gap { bytes } => {
                 self.tell(&format!("{bytes} bytes went by too fast and are not shown"))
                     .await;

@@ -9,6 +9,7 @@ use crate::fact::{
     Console, Door, Fact, Guard, Internet, Link, LinkRole, Owner, OwnerPhase, PortPhase, Session,
     Uplink, UplinkPhase,
 };
+use crate::line::LineState;
 use crate::state::State;
 
 use super::{console, event, status, uplink};
@@ -99,6 +100,9 @@ fn port(name: &str, phase: PortPhase, sessions: Vec<Session>) -> Fact {
         rx_bytes: 1000,
         tx_bytes: 10,
         last_line: "core-switch login: \u{1b}[31m".into(),
+        state: LineState::default(),
+        number: 1,
+        device: None,
     })
 }
 

@@ -196,6 +196,7 @@ async fn print_reply(
             Reply::Done => serde_json::json!({ "done": true }),
             Reply::Journaled { seq } => serde_json::json!({ "done": true, "seq": seq }),
             Reply::Said(text) => serde_json::json!({ "done": true, "said": text }),
+            Reply::Line(line) => serde_json::json!({ "done": true, "line": line }),
         };
         return face.json(&value).await;
     }
@@ -205,6 +206,7 @@ async fn print_reply(
             Ok(())
         }
         Reply::Journaled { seq } => face.print(&format!("{seq}\n")).await,
+        Reply::Line(line) => face.print(&format!("{}\n", line.line)).await,
         Reply::Said(text) => {
             let text: Vec<String> = text.lines().map(table::harmless).collect();
             face.print(&(text.join("\n") + "\n")).await

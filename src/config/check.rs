@@ -66,7 +66,8 @@ pub(super) fn consoles(table: &Table<'_>) -> Vec<Console> {
         let Some(section) = field.table() else {
             continue;
         };
-        let Some(console) = Console::read(name.text(), section) else {
+        let place = u16::try_from(position + 1).unwrap_or(u16::MAX);
+        let Some(console) = Console::read(name.text(), place, section) else {
             continue;
         };
         let Transport::Serial { port, .. } = &console.transport;

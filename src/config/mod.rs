@@ -18,7 +18,8 @@ mod uplink;
 mod user;
 mod values;
 
-pub use console::{Console, Flow, Line, Parity, Transport};
+pub use crate::line::{Flow, Line, Parity};
+pub use console::{Console, Transport};
 pub use device::{Device, Ssh};
 pub use lan::{Lan, LanAddress};
 pub use oob::{Mode, Oob, Probe};

@@ -9,8 +9,9 @@ use super::patience::{Cursor, Patience};
 use super::session::{self, Note, Report, Typed, Wire};
 use super::stream::Stream;
 use crate::clock::Timestamp;
-use crate::command::{Attach, Attachment};
+use crate::command::{Attach, Attachment, Start};
 use crate::fact;
+use crate::line::LineState;
 
 #[derive(Debug)]
 struct Seat {
@@ -47,6 +48,7 @@ pub(super) struct Desk {
     stream: Arc<Stream>,
     typed: mpsc::Sender<Typed>,
     reports: mpsc::Sender<Report>,
+    line: watch::Receiver<LineState>,
     seats: BTreeMap<u64, Seat>,
     next: u64,
     writer: Option<u64>,
@@ -58,11 +60,13 @@ impl Desk {
         stream: Arc<Stream>,
         typed: mpsc::Sender<Typed>,
         reports: mpsc::Sender<Report>,
+        line: watch::Receiver<LineState>,
     ) -> Self {
         Self {
             stream,
             typed,
             reports,
+            line,
             seats: BTreeMap::new(),
             next: 1,
             writer: None,
@@ -83,7 +87,10 @@ impl Desk {
             self.writer = Some(session);
         }
         let live = self.stream.end();
-        let from = self.stream.replay_from(request.history);
+        let from = match request.start {
+            Start::History(bytes) => self.stream.replay_from(bytes),
+            Start::Offset(offset) => offset.min(live),
+        };
         let cursor = Cursor::new(from.into());
         let wire = Wire {
             session,
@@ -91,6 +98,8 @@ impl Desk {
             cursor: cursor.clone(),
             from,
             live,
+            verbatim: request.verbatim,
+            offsets: request.offsets,
             output,
             input,
             notes: noted,
@@ -115,6 +124,7 @@ impl Desk {
             writer: writes,
             output: outputs,
             input: inputs,
+            line: self.line.clone(),
         };
         (attachment, wire)
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,7 @@ use crate::clock::{Instant, Timestamp};
 use crate::config::{Console, Line};
 use crate::event::Kind;
 use crate::fact::{self, Fact, PortPhase};
+use crate::line::LineState;
 use crate::supervisor::context::Context;
 
 /// Bytes read at once; what the kernel's line discipline holds.
@@ -94,9 +95,17 @@ pub(super) async fn run(
     let mut last_line = LastLine::default();
     last_line.push(&stream.read(stream.end().saturating_sub(512), 512).bytes);
     let mut pulse = context.pulse.clone();
+    let standing = watch::Sender::new(LineState {
+        line,
+        dtr: true,
+        rts: true,
+        ..LineState::default()
+    });
     let mut owner = Owner {
         outbox: Outbox::spawn(&context),
-        desk: Desk::new(stream.clone(), typed, reports),
+        desk: Desk::new(stream.clone(), typed, reports, standing.subscribe()),
+        number: console.number,
+        standing,
         link: Link::Waiting(Instant::now()),
         breaking: None,
         broken,
@@ -198,6 +207,9 @@ struct Owner<'a> {
     stream: Arc<Stream>,
     log: Log,
     name: String,
+    number: u16,
+    /// How the line stands, for sessions and for the state.
+    standing: watch::Sender<LineState>,
     path: PathBuf,
     line: Line,
     link: Link,
@@ -320,6 +332,9 @@ impl Owner<'_> {
             rx_bytes: self.rx_bytes,
             tx_bytes: self.tx_bytes,
             last_line: self.last_line.text(),
+            state: self.standing.borrow().clone(),
+            number: self.number,
+            device: None,
         }));
     }
 

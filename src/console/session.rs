@@ -65,6 +65,10 @@ pub(super) struct Wire {
     /// Where the replay starts, and where it ends and live begins.
     pub from: u64,
     pub live: u64,
+    /// Nothing is taken out of the stream.
+    pub verbatim: bool,
+    /// [`Output::Reached`] follows each piece.
+    pub offsets: bool,
     pub output: mpsc::Sender<Output>,
     pub input: mpsc::Receiver<Input>,
     pub notes: mpsc::Receiver<Note>,
@@ -84,6 +88,9 @@ pub(super) async fn run(wire: Wire) {
         cursor: wire.from,
         told: wire.cursor,
         live: wire.live,
+        verbatim: wire.verbatim,
+        offsets: wire.offsets,
+        reached: None,
         head: wire.stream.watch(),
         stream: wire.stream,
         notes: wire.notes,
@@ -121,6 +128,10 @@ struct Pump {
     cursor: u64,
     told: Cursor,
     live: u64,
+    verbatim: bool,
+    offsets: bool,
+    /// An offset that is still to be told.
+    reached: Option<u64>,
     head: watch::Receiver<u64>,
     stream: Arc<Stream>,
     notes: mpsc::Receiver<Note>,
@@ -137,7 +148,10 @@ impl Pump {
             if self.note.is_none() {
                 self.note = self.notes.try_recv().ok();
             }
-            if self.note.is_none() && self.cursor == *self.head.borrow_and_update() {
+            if self.note.is_none()
+                && self.reached.is_none()
+                && self.cursor == *self.head.borrow_and_update()
+            {
                 tokio::select! {
                     // cancel-safe per docs on Receiver::recv(); pending when the owner is gone, `end` tells that
                     note = recv(&mut self.notes) => self.note = Some(note),
@@ -163,6 +177,9 @@ impl Pump {
 
     /// The next thing to show, if any; advances.
     fn next(&mut self) -> Option<Output> {
+        if let Some(offset) = self.reached.take() {
+            return Some(Output::Reached { offset });
+        }
         if let Some(note) = self.note.take_if(|note| note.at <= self.cursor) {
             return Some(Output::Notice(super::notice(&note.text)));
         }
@@ -179,10 +196,14 @@ impl Pump {
         if read.gap > 0 {
             self.cursor = read.at;
             self.queries.flush();
+            self.reached = self.offsets.then_some(self.cursor);
             return Some(Output::Gap { bytes: read.gap });
         }
         self.cursor = read.next();
-        let bytes = if replay || !*self.writer.borrow() {
+        self.reached = self.offsets.then_some(self.cursor);
+        let bytes = if self.verbatim {
+            read.bytes
+        } else if replay || !*self.writer.borrow() {
             Bytes::from(self.queries.strip(&read.bytes))
         } else {
             let cut = self.queries.flush();

@@ -175,6 +175,8 @@ fn set_line(fd: BorrowedFd<'_>, line: Line, port: &str) -> Result<Option<u32>, E
         Parity::None => {}
         Parity::Even => control |= libc::PARENB,
         Parity::Odd => control |= libc::PARENB | libc::PARODD,
+        Parity::Space => control |= libc::PARENB | libc::CMSPAR,
+        Parity::Mark => control |= libc::PARENB | libc::PARODD | libc::CMSPAR,
     }
     if line.parity != Parity::None {
         termios.c_iflag |= libc::INPCK;
@@ -214,7 +216,7 @@ fn check(
         what,
     };
     // A pty keeps 8 bits and no parity whatever is asked, and loses nothing by it.
-    let frame = libc::CSIZE | libc::PARENB | libc::PARODD;
+    let frame = libc::CSIZE | libc::PARENB | libc::PARODD | libc::CMSPAR;
     let pty = (now.c_cflag & frame) == libc::CS8 && is_pty(port);
     if !pty && (asked.c_cflag & frame) != (now.c_cflag & frame) {
         return Err(unsupported(line.to_string()));

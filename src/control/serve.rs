@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::{Directory, Person, Right};
 use crate::bus::Bus;
-use crate::command::{Actor, Attach, Command, Commands, Input, Output, Refusal, Reply};
+use crate::command::{Actor, Attach, Command, Commands, Input, Output, Refusal, Reply, Start};
 use crate::config::{self, Folders};
 use crate::event::{Event, Kind};
 use crate::journal;
@@ -380,7 +380,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
             user: person.name.clone(),
             from: self.caller.from.clone(),
             write: write && may_type(person),
-            history,
+            start: Start::History(history),
+            ..Attach::default()
         };
         let mut attachment = match self.house.commands.attach(request).await {
             Ok(attachment) => attachment,

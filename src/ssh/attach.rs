@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::access::{Right, printable};
-use crate::command::{Attach, Input, Output};
+use crate::command::{Attach, Input, Output, Start};
 use crate::escape::{Action, CONSOLE, Escape, HOLD, Piece};
 
 use super::house::House;
@@ -115,7 +115,8 @@ async fn join(
         user: login.person.name.clone(),
         from: login.from(),
         write: types,
-        history: if terminal { HISTORY } else { 0 },
+        start: Start::History(if terminal { HISTORY } else { 0 }),
+        ..Attach::default()
     };
     let attached = house
         .commands
@@ -198,6 +199,7 @@ async fn show(
         set(heard);
         match piece {
             Output::Bytes(bytes) => writer.bytes(bytes).await?,
+            Output::Reached { .. } => {}
             Output::Gap { bytes } => {
                 writer
                     .remark(&format!("\n[-- {bytes} bytes skipped --]\n"))

@@ -190,6 +190,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::fact::Session;
+    use crate::line::LineState;
 
     fn console(name: &str, people: &[(&str, bool)], last_line: &str) -> Row {
         let session = |(at, &(user, writer)): (usize, &(&str, bool))| Session {
@@ -210,6 +211,9 @@ mod tests {
             rx_bytes: 0,
             tx_bytes: 0,
             last_line: last_line.into(),
+            state: LineState::default(),
+            number: 1,
+            device: None,
         })
     }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oobd::bus::Bus;
-use oobd::command::{Actor, Attach, Attachment, Command, Commands, Input, Output, Refusal, Reply};
+use oobd::command::{
+    Actor, Attach, Attachment, Command, Commands, Input, Output, Refusal, Reply, Start,
+};
 use oobd::config::{Console, Flow, Line, Parity, Transport};
 use oobd::event::{Event, Kind};
 use oobd::fact;
@@ -74,6 +76,7 @@ impl Bench {
             .expect("journal");
         let console = Console {
             name: "core".into(),
+            number: 1,
             transport: Transport::Serial {
                 port: dir.path().join("port"),
                 line: Line {
@@ -177,7 +180,8 @@ impl Bench {
             user: user.into(),
             from: "test".into(),
             write,
-            history,
+            start: Start::History(history),
+            ..Attach::default()
         };
         Session(self.commands.attach(request).await.expect("attach"))
     }
