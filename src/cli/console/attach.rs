@@ -1,28 +1,20 @@
-//! `oobctl console`: serial consoles, and a session on one. What is typed goes to the device byte for byte.
+//! A person's session on a console: what is typed goes to the device byte for byte.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use clap::Subcommand;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::clock::Timestamp;
+use crate::cli::client::{Client, unexpected};
+use crate::cli::face::{Face, Failure};
+use crate::cli::table::harmless;
+use crate::cli::terminal;
 use crate::command::{Input, Output};
 use crate::control::wire::{Request, Response};
 use crate::escape::{self, Action, Escape, Piece};
-use crate::fact::Console;
-use crate::state::State;
-
-use super::Form;
-use super::client::{Client, unexpected};
-use super::face::{Face, Failure};
-use super::status::{people, port};
-use super::table::{Cell, columns, cut, harmless};
-use super::terminal;
-use super::time::ago;
 
 /// A session whose input ended (a pipe) stays this long after the device's last word.
 const LINGER: Duration = Duration::from_secs(1);
@@ -30,106 +22,31 @@ const LINGER: Duration = Duration::from_secs(1);
 const TYPED: usize = 256;
 /// A break that every UART notices.
 const BREAK_MILLIS: u64 = 300;
-/// Characters of a device's last line in the table.
-const LAST_LINE: usize = 40;
 
-#[derive(Debug, Subcommand)]
-pub(super) enum Verb {
-    /// All consoles and who is on them
-    List,
-    /// Join a console; `~.` at the start of a line leaves, `~?` helps
-    Attach {
-        /// As oobd.toml names it
-        name: String,
-        /// Look only, never type
-        #[arg(long, short)]
-        watch: bool,
-        /// Show this many bytes of what it said before
-        #[arg(long, value_name = "BYTES", default_value_t = 4096)]
-        history: u32,
-    },
-}
-
+/// Joins a console and stays until the person leaves or the session ends.
 pub(super) async fn run(
-    verb: Verb,
-    form: Form,
     mut client: Client,
     face: &mut Face,
+    name: &str,
+    watch: bool,
+    history: u32,
 ) -> Result<(), Failure> {
-    match verb {
-        Verb::List => list(form, client, face).await,
-        Verb::Attach {
-            name,
-            watch,
-            history,
-        } => {
-            let request = Request::Attach {
-                console: name.clone(),
-                write: !watch,
-                history,
-            };
-            client.send(&request).await?;
-            let writer = match client.receive().await? {
-                Response::Attached { writer, .. } => writer,
-                other => return Err(unexpected(&other)),
-            };
-            let role = match (writer, watch) {
-                (true, _) => "you type",
-                (false, true) => "you watch",
-                (false, false) => "you watch: somebody else types, or you may not; ~w takes over",
-            };
-            hold(client, face, !watch, &name, role).await
-        }
-    }
-}
-
-async fn list(form: Form, mut client: Client, face: &mut Face) -> Result<(), Failure> {
-    let state = client.state().await?;
-    let table = |face: &Face| show(&state, Timestamp::now(), face.wrap(), face.color);
-    face.list(form, "consoles", &state.consoles, table).await
-}
-
-pub(super) fn show(state: &State, now: Timestamp, width: usize, color: bool) -> String {
-    let said = |console: &Console| match console.why.as_str() {
-        "" => console.last_line.clone(),
-        why => why.to_owned(),
+    let request = Request::Attach {
+        console: name.to_owned(),
+        write: !watch,
+        history,
     };
-    let rows: Vec<Vec<Cell>> = state
-        .consoles
-        .values()
-        .map(|console| {
-            vec![
-                Cell::plain(&console.name),
-                port(console.phase),
-                Cell::plain(ago(console.since, now)),
-                Cell::plain(&console.line),
-                Cell::plain(people(&console.sessions)),
-            ]
-        })
-        .collect();
-    let head = ["NAME", "STATE", "SINCE", "LINE", "WHO"];
-    // The last line gets what room is left, in a table that is measured first.
-    let used = columns(&head, &rows, false)
-        .lines()
-        .map(|line| line.chars().count())
-        .max();
-    let room = width.saturating_sub(used.unwrap_or(0) + 2).min(LAST_LINE);
-    if room < 12 {
-        return columns(&head, &rows, color);
-    }
-    let rows: Vec<Vec<Cell>> = rows
-        .into_iter()
-        .zip(state.consoles.values())
-        .map(|(mut row, console)| {
-            row.push(Cell::plain(cut(&harmless(&said(console)), room)));
-            row
-        })
-        .collect();
-    columns(
-        &["NAME", "STATE", "SINCE", "LINE", "WHO", "LAST LINE"],
-        &rows,
-        color,
-    )
+    client.send(&request).await?;
+    let writer = match client.receive().await? {
+        Response::Attached { writer, .. } => writer,
+        other => return Err(unexpected(&other)),
+    };
+    let role = match (writer, watch) {
+        (true, _) => "you type",
+        (false, true) => "you watch",
+        (false, false) => "you watch: somebody else types, or you may not; ~w takes over",
+    };
+    hold(client, face, !watch, name, role).await
 }
 
 /// What to do after an event of a session.

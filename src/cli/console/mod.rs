@@ -1,0 +1,101 @@
+//! `oobctl console`: serial consoles, one file per verb that does more than print a table.
+
+mod attach;
+
+use clap::Subcommand;
+
+use crate::clock::Timestamp;
+use crate::fact::Console;
+use crate::state::State;
+
+use super::Form;
+use super::client::Client;
+use super::face::{Face, Failure};
+use super::status::{people, port};
+use super::table::{Cell, columns, cut, harmless};
+use super::time::ago;
+
+/// Characters of a device's last line in the table.
+const LAST_LINE: usize = 40;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// All consoles and who is on them
+    List,
+    /// Join a console; `~.` at the start of a line leaves, `~?` helps
+    Attach {
+        /// As oobd.toml names it
+        name: String,
+        /// Look only, never type
+        #[arg(long, short)]
+        watch: bool,
+        /// Show this many bytes of what it said before
+        #[arg(long, value_name = "BYTES", default_value_t = 4096)]
+        history: u32,
+    },
+}
+
+pub(super) async fn run(
+    verb: Verb,
+    form: Form,
+    client: Client,
+    face: &mut Face,
+) -> Result<(), Failure> {
+    match verb {
+        Verb::List => list(form, client, face).await,
+        Verb::Attach {
+            name,
+            watch,
+            history,
+        } => attach::run(client, face, &name, watch, history).await,
+    }
+}
+
+async fn list(form: Form, mut client: Client, face: &mut Face) -> Result<(), Failure> {
+    let state = client.state().await?;
+    let table = |face: &Face| show(&state, Timestamp::now(), face.wrap(), face.color);
+    face.list(form, "consoles", &state.consoles, table).await
+}
+
+pub(super) fn show(state: &State, now: Timestamp, width: usize, color: bool) -> String {
+    let said = |console: &Console| match console.why.as_str() {
+        "" => console.last_line.clone(),
+        why => why.to_owned(),
+    };
+    let rows: Vec<Vec<Cell>> = state
+        .consoles
+        .values()
+        .map(|console| {
+            vec![
+                Cell::plain(&console.name),
+                port(console.phase),
+                Cell::plain(ago(console.since, now)),
+                Cell::plain(&console.line),
+                Cell::plain(people(&console.sessions)),
+            ]
+        })
+        .collect();
+    let head = ["NAME", "STATE", "SINCE", "LINE", "WHO"];
+    // The last line gets what room is left, in a table that is measured first.
+    let used = columns(&head, &rows, false)
+        .lines()
+        .map(|line| line.chars().count())
+        .max();
+    let room = width.saturating_sub(used.unwrap_or(0) + 2).min(LAST_LINE);
+    if room < 12 {
+        return columns(&head, &rows, color);
+    }
+    let rows: Vec<Vec<Cell>> = rows
+        .into_iter()
+        .zip(state.consoles.values())
+        .map(|(mut row, console)| {
+            row.push(Cell::plain(cut(&harmless(&said(console)), room)));
+            row
+        })
+        .collect();
+    columns(
+        &["NAME", "STATE", "SINCE", "LINE", "WHO", "LAST LINE"],
+        &rows,
+        color,
+    )
+}
