@@ -27,4 +27,5 @@ pub mod link;
 pub mod ssh;
 pub mod state;
 pub mod supervisor;
+pub mod tcp;
 pub mod uplink;

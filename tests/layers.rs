@@ -20,7 +20,7 @@ const DEVICE: &[&str] = &[
     "supervisor::context",
 ];
 /// What a door may know besides. Never a device room: the way to a device is a command.
-const DOOR: &[&str] = &["state", "journal", "access", "escape"];
+const DOOR: &[&str] = &["state", "journal", "access", "escape", "tcp"];
 
 /// Every room, and what it may import beside itself. A new room gets a line here.
 const ROOMS: &[(&str, &[&[&str]])] = &[
@@ -50,6 +50,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             "supervisor::context",
         ]],
     ),
+    ("tcp", &[&["access"]]),
     // Devices.
     ("link", &[DEVICE]),
     ("uplink", &[DEVICE]),

@@ -13,12 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::printable;
 use crate::event::Kind;
+use crate::tcp::{Cuttable, Slot};
 
-use super::crowd::Slot;
 use super::handler::Client;
 use super::house::House;
 use super::login::Login;
-use super::socket::Cuttable;
 
 /// Time to sign in, from accept on.
 const GRACE: Duration = Duration::from_secs(60);

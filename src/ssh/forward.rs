@@ -18,11 +18,12 @@ use tokio::time::timeout;
 
 use crate::access::{Right, printable};
 use crate::event::Kind;
+use crate::tcp;
 
 use super::house::House;
 use super::login::{JOURNALED_REFUSALS, Login};
 use super::reach::{self, Lan, OutOfReach};
-use super::{resolve, session, socket};
+use super::{resolve, session};
 
 /// Longest wait for a LAN host to take the connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -240,7 +241,7 @@ async fn connect(interface: &str, target: SocketAddr) -> io::Result<TcpStream> {
     }?;
     socket.bind_device(Some(interface.as_bytes()))?;
     let stream = socket.connect(target).await?;
-    socket::prepare(&stream)?;
+    tcp::prepare(&stream)?;
     Ok(stream)
 }
 

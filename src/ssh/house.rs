@@ -17,9 +17,9 @@ use crate::event::Kind;
 use crate::journal;
 use crate::state::Store;
 use crate::supervisor::context::{Context, Dirs};
+use crate::tcp::Crowd;
 
 use super::algorithms;
-use super::crowd::Crowd;
 
 /// Longest wait for an event to be durable.
 const JOURNAL_LIMIT: Duration = Duration::from_secs(2);

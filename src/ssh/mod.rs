@@ -7,7 +7,6 @@ mod channel;
 mod chooser;
 mod command;
 mod connection;
-mod crowd;
 mod forward;
 mod handler;
 mod host_key;
@@ -16,7 +15,6 @@ mod login;
 mod reach;
 mod resolve;
 mod session;
-mod socket;
 mod terminal;
 
 use std::path::PathBuf;
@@ -34,6 +32,7 @@ use crate::fact::{Door, Fact};
 use crate::journal;
 use crate::state::Store;
 use crate::supervisor::context::Context;
+use crate::tcp;
 
 use house::House;
 
@@ -68,7 +67,7 @@ pub async fn run(
     if let Some((file, reason)) = key.replaced {
         ctx.publish(Kind::HostKeyReplaced { file, reason }).await;
     }
-    let listener = socket::listen(config.port).map_err(|source| Error::Listen {
+    let listener = tcp::listen(config.port).map_err(|source| Error::Listen {
         port: config.port,
         source,
     })?;
@@ -120,7 +119,7 @@ pub async fn run(
 
 /// Takes one connection, or drops it at once when its source or the board holds too many.
 fn take(house: &Arc<House>, stream: TcpStream, peer: std::net::SocketAddr) {
-    let peer = socket::canonical(peer);
+    let peer = tcp::canonical(peer);
     if !house.access.admits(peer.ip()) {
         tracing::debug!(%peer, "too many connections in a short time");
         return;
@@ -130,11 +129,11 @@ fn take(house: &Arc<House>, stream: TcpStream, peer: std::net::SocketAddr) {
         tracing::debug!(%peer, "too many connections at once");
         return;
     };
-    if let Err(e) = socket::prepare(&stream) {
+    if let Err(e) = tcp::prepare(&stream) {
         tracing::debug!(%peer, "gone at once: {e}");
         return;
     }
-    let stream = socket::Cuttable::new(stream, severed.clone());
+    let stream = tcp::Cuttable::new(stream, severed.clone());
     let connection = connection::serve(house.clone(), stream, peer, slot, severed);
     house.tracker.spawn(connection);
 }

@@ -16,8 +16,9 @@ const PER_SOURCE: usize = 96;
 /// few addresses never keeps an operator at another address out.
 const STRANGERS: usize = 128;
 
+/// The connections of one door. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Crowd(Arc<Mutex<Table>>);
+pub struct Crowd(Arc<Mutex<Table>>);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -35,14 +36,15 @@ struct Guest {
 
 /// One connection's place; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub struct Slot {
     id: u64,
     crowd: Crowd,
 }
 
 impl Crowd {
     /// Room for one more connection from here; `cut` ends it when it has to make room for others.
-    pub(super) fn admit(&self, from: IpAddr, cut: CancellationToken) -> Option<Slot> {
+    #[must_use]
+    pub fn admit(&self, from: IpAddr, cut: CancellationToken) -> Option<Slot> {
         let source = Source::from(from);
         let mut table = self.table();
         let here = table
@@ -102,7 +104,7 @@ impl Table {
 
 impl Slot {
     /// No stranger any more: never sent away for others.
-    pub(super) fn signed_in(&self) {
+    pub fn signed_in(&self) {
         if let Some(guest) = self.crowd.table().guests.get_mut(&self.id) {
             guest.stranger = false;
         }

@@ -17,7 +17,10 @@ const BACKLOG: i32 = 512;
 const USER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Listens on every address, IPv6 and IPv4 in one socket; on IPv4 alone where the kernel has no IPv6. Port 0 takes a free one.
-pub(super) fn listen(port: u16) -> io::Result<TcpListener> {
+///
+/// # Errors
+/// What the kernel says, such as `AddrInUse` and `PermissionDenied`.
+pub fn listen(port: u16) -> io::Result<TcpListener> {
     let both = bind(Domain::IPV6, (Ipv6Addr::UNSPECIFIED, port).into());
     let socket = match both {
         Err(e)
@@ -45,7 +48,10 @@ fn bind(domain: Domain, address: SocketAddr) -> io::Result<Socket> {
 }
 
 /// Small packets at once; a peer that vanished without a word is found within a minute.
-pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
+///
+/// # Errors
+/// When the connection is gone already.
+pub fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new()
@@ -57,19 +63,23 @@ pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// IPv4 peers of the dual-stack socket as IPv4.
-pub(super) fn canonical(peer: SocketAddr) -> SocketAddr {
+#[must_use]
+pub fn canonical(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
 /// A stream whose reads and writes fail once it is cut. russh's session task cannot be stopped from outside; this ends it.
-pub(super) struct Cuttable {
+#[derive(Debug)]
+pub struct Cuttable {
     stream: TcpStream,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     token: CancellationToken,
 }
 
 impl Cuttable {
-    pub(super) fn new(stream: TcpStream, token: CancellationToken) -> Self {
+    /// `token` cuts it.
+    #[must_use]
+    pub fn new(stream: TcpStream, token: CancellationToken) -> Self {
         Self {
             stream,
             cut: Box::pin(token.clone().cancelled_owned()),
