@@ -1,6 +1,5 @@
 //! Holds the line in break for a while, beside the owner. Always ends a break it began.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +7,10 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::tty;
+use super::port::Control;
 use crate::command::{Refusal, Reply};
+use crate::fault;
+use crate::line::Order;
 
 /// Used when a break of 0 ms is asked for; long enough for Cisco ROMMON and Linux SysRq.
 const USUAL: Duration = Duration::from_millis(300);
@@ -42,42 +43,40 @@ pub(super) fn length(millis: u64) -> Duration {
     }
 }
 
-/// Begins, waits, ends. `cut` ends it early: the port is lost or the console stops.
-///
-/// The ioctls run on the blocking pool: on a USB adapter each is a transfer that may take seconds.
+/// Begins, waits, ends; or has the far side do so. `cut` ends it early: the port is lost or the console stops.
 pub(super) async fn hold(
-    control: OwnedFd,
+    control: Arc<dyn Control>,
     length: Duration,
     cut: CancellationToken,
     asked: Asked,
 ) -> Over {
-    let control = Arc::new(control);
-    let fault = match switch(&control, true).await {
-        Err(error) => Some(error.to_string()),
-        Ok(()) => {
-            tokio::select! {
-                // cancel-safe: a timer has nothing to lose
-                () = sleep(length) => {}
-                // cancel-safe per docs on CancellationToken::cancelled()
-                () = cut.cancelled() => {}
+    let fault = match control.timed_break(length) {
+        Some(sending) => sending.await.err(),
+        None => match control.apply(Order::Break(true)).await {
+            Err(error) => Some(error),
+            Ok(_) => {
+                wait(length, cut).await;
+                if let Err(error) = control.apply(Order::Break(false)).await {
+                    // Some bridges answer EPIPE though the line is back; a port that is gone has no break either.
+                    let error = fault::chain(&error);
+                    tracing::warn!(error, "the port reports a fault at the end of a break");
+                }
+                None
             }
-            if let Err(error) = switch(&control, false).await {
-                // Some bridges answer EPIPE though the line is back; a port that is gone has no break either.
-                tracing::warn!(%error, "the driver reports a fault at the end of a break");
-            }
-            None
-        }
+        },
     };
     Over {
         asked,
         length,
-        fault,
+        fault: fault.map(|error| fault::chain(&error)),
     }
 }
 
-async fn switch(control: &Arc<OwnedFd>, on: bool) -> std::io::Result<()> {
-    let control = control.clone();
-    tokio::task::spawn_blocking(move || tty::hold_break(control.as_fd(), on))
-        .await
-        .map_err(std::io::Error::other)?
+async fn wait(length: Duration, cut: CancellationToken) {
+    tokio::select! {
+        // cancel-safe: a timer has nothing to lose
+        () = sleep(length) => {}
+        // cancel-safe per docs on CancellationToken::cancelled()
+        () = cut.cancelled() => {}
+    }
 }

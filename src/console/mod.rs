@@ -4,7 +4,7 @@
 //! Each session reads the ring with its own cursor, so that a slow one hurts nobody ([`session`], [`desk`]); so does
 //! the thread that stores what came ([`transcript`]).
 
-use crate::config::{Console, Transport};
+use crate::config::Console;
 use crate::supervisor::context::Context;
 
 mod breaks;
@@ -34,9 +34,8 @@ pub enum Error {
 /// # Errors
 /// [`Error`], only when something inside is broken; the supervisor starts it anew.
 pub async fn run(context: Context, console: Console) -> Result<(), Error> {
-    let Transport::Serial { port, line } = &console.transport;
-    let (port, line) = (port.clone(), *line);
-    owner::run(context, console, port, line).await
+    let place = port::Place::new(&console);
+    owner::run(context, console, place).await
 }
 
 /// A notice as every door shows it; a device line of this look has no such brackets around a session's own words.

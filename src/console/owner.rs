@@ -1,8 +1,6 @@
-//! The owner of one serial port: opens it, drains it, types on it, serves asks. Never waits for a session or for flash.
+//! The owner of one port: opens it, drains it, types on it, serves asks. Never waits for a session or for flash.
 
-use std::future::{Future, pending};
-use std::path::PathBuf;
-use std::pin::Pin;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,19 +9,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::Error;
 use super::breaks::Over;
 use super::desk::Desk;
 use super::last_line::LastLine;
 use super::log::{self, Log};
 use super::outbox::{Outbox, Then};
-use super::port::{Moved, Port};
+use super::port::{self, Moved, Opening, Place, Port};
 use super::ring::length;
 use super::session::{Report, Typed};
 use super::stream::Stream;
 use super::transcript::{self, Fault};
-use super::{Error, tty};
 use crate::clock::{Instant, Timestamp};
-use crate::config::{Console, Line};
+use crate::config::Console;
 use crate::event::Kind;
 use crate::fact::{self, Fact, PortPhase};
 use crate::line::LineState;
@@ -57,11 +55,9 @@ const PARTING: Duration = Duration::from_secs(1);
 mod presence;
 mod serve;
 
-type Opening = Pin<Box<dyn Future<Output = Result<Port, tty::Error>> + Send>>;
-
 /// Where the port stands.
 enum Link {
-    Open(Port),
+    Open(Box<dyn Port>),
     Opening(Opening),
     Waiting(Instant),
 }
@@ -69,17 +65,12 @@ enum Link {
 /// What the port did.
 enum Step {
     Moved(Moved),
-    Opened(Result<Port, tty::Error>),
+    Opened(Result<Box<dyn Port>, port::Error>),
     Due,
 }
 
 /// Owns the port until the context is stopped.
-pub(super) async fn run(
-    mut context: Context,
-    console: Console,
-    path: PathBuf,
-    line: Line,
-) -> Result<(), Error> {
+pub(super) async fn run(mut context: Context, console: Console, place: Place) -> Result<(), Error> {
     let (typed, mut typing) = mpsc::channel(2);
     let (reports, mut reported) = mpsc::channel(64);
     let (broken, mut over) = mpsc::channel(1);
@@ -96,7 +87,7 @@ pub(super) async fn run(
     last_line.push(&stream.read(stream.end().saturating_sub(512), 512).bytes);
     let mut pulse = context.pulse.clone();
     let standing = watch::Sender::new(LineState {
-        line,
+        line: place.line().unwrap_or_default(),
         dtr: true,
         rts: true,
         ..LineState::default()
@@ -126,8 +117,7 @@ pub(super) async fn run(
         stream,
         log,
         name: console.name,
-        path,
-        line,
+        place,
         context: &mut context,
     };
     let mut buffer = vec![0; READ_MAX];
@@ -149,6 +139,7 @@ pub(super) async fn run(
                 match step {
                     Step::Moved(Moved::Read(count)) => owner.received(&buffer[..count]),
                     Step::Moved(Moved::Wrote(count)) => owner.sent(count),
+                    Step::Moved(Moved::Told(state)) => owner.told(state),
                     Step::Moved(Moved::Lost(reason)) => owner.lost(&reason),
                     Step::Opened(Ok(port)) => owner.opened(port),
                     Step::Opened(Err(error)) => owner.unusable(&error),
@@ -210,8 +201,7 @@ struct Owner<'a> {
     number: u16,
     /// How the line stands, for sessions and for the state.
     standing: watch::Sender<LineState>,
-    path: PathBuf,
-    line: Line,
+    place: Place,
     link: Link,
     /// Ends the break that is being held.
     breaking: Option<CancellationToken>,
@@ -323,8 +313,11 @@ impl Owner<'_> {
         self.fact_due = None;
         self.context.observe(Fact::Console(fact::Console {
             name: self.name.clone(),
-            port: self.path.display().to_string(),
-            line: self.line.to_string(),
+            port: self.place.to_string(),
+            line: self
+                .place
+                .line()
+                .map_or_else(String::new, |line| line.to_string()),
             phase: self.phase,
             since: self.since,
             why: self.why.clone(),

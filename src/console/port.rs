@@ -1,119 +1,174 @@
-//! An open serial port as the owner uses it: one future that moves bytes both ways. Never flushes, never shuts down.
+//! What the owner asks of any port, and where ports are opened. Knows the transports by name only.
 //!
-//! tokio-serial's `flush` and `shutdown` call `tcdrain` on the executor, which stands still for as long as the device
-//! holds us off; its `readable` never clears readiness. Only `poll_read` and `poll_write` are used.
+//! A new transport is one file in `port/` that implements [`Port`] and [`Control`], and one line in [`Place::open`].
 
-use std::future::poll_fn;
+use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{self, Poll};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_serial::SerialStream;
+use crate::config::{Console, Line, Transport};
+use crate::event::Kind;
+use crate::line::{LineState, Order};
 
-use super::tty;
-use crate::config::Line;
+mod serial;
 
-/// What one turn moved.
+/// Why a port cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// Not plugged in, or unplugged this moment.
+    #[error("{port} is not there")]
+    Gone { port: String },
+    #[error("{port} is used by another program")]
+    Busy { port: String },
+    #[error("{port} is no serial port")]
+    NotATty { port: String },
+    #[error("{port} does not do {what}")]
+    Unsupported { port: String, what: String },
+    #[error("cannot {what} {port}")]
+    Io {
+        port: String,
+        what: &'static str,
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// Is the port away, rather than there and unusable?
+    #[must_use]
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self, Self::Gone { .. })
+    }
+}
+
+/// What one turn did.
 #[derive(Debug)]
 pub(super) enum Moved {
-    /// So many bytes came into the buffer.
+    /// So many bytes came into the buffer; at least one.
     Read(usize),
     /// The port took so many bytes of the output.
     Wrote(usize),
-    /// The port is gone: end of file, EIO or another error. Close it at once.
+    /// The far side told how the line stands now. `cable` in it means nothing: the owner judges that.
+    #[allow(dead_code, reason = "a tty is asked; only network transports tell")]
+    Told(LineState),
+    /// The port is gone, for this reason. Drop it at once.
     Lost(String),
 }
 
-/// An open port. Dropping it discards what the device did not take and closes at once.
-#[derive(Debug)]
-pub(super) struct Port {
-    stream: SerialStream,
-    /// Baud rate in effect when the driver rounded it.
-    pub baud_in_effect: Option<u32>,
-}
+/// What an order or a break comes to.
+pub(super) type Doing<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+/// A port that is being opened. Dropping it gives up.
+pub(super) type Opening = Doing<Box<dyn Port>>;
 
-impl Port {
-    /// Opens on the blocking pool, because a USB adapter may take seconds.
+/// An open port. Dropping it closes at once and discards what the device did not take.
+pub(super) trait Port: Send {
+    /// Moves bytes once: from `output` to the port, or from the port to `input`, the latter only when `read` says so.
     ///
-    /// # Errors
-    /// [`tty::Error`].
-    pub(super) async fn open(path: PathBuf, line: Line) -> Result<Self, tty::Error> {
-        let port = path.display().to_string();
-        let io = |source| tty::Error::Io {
-            port: port.clone(),
-            what: "open",
-            source,
-        };
-        let opening = move || tty::open(&path, line);
-        let opened = tokio::task::spawn_blocking(opening)
-            .await
-            .map_err(|error| io(io::Error::other(error)))??;
-        let stream = SerialStream::try_from(opened.port).map_err(|error| io(error.into()))?;
-        Ok(Self {
-            stream,
-            baud_in_effect: opened.baud_in_effect,
-        })
-    }
+    /// Ready with something done, or pending with nothing moved, so that a turn that is cancelled loses nothing. A
+    /// transport that has words of its own to send (answers, orders) does so here, whatever `output` holds.
+    fn poll_turn(
+        &mut self,
+        context: &mut task::Context<'_>,
+        input: &mut [u8],
+        output: &[u8],
+        read: bool,
+    ) -> Poll<Moved>;
 
-    /// Moves bytes once: from `output` to the port, or from the port to `input` (when `read` says so).
-    ///
-    /// Cancel-safe: a poll either moves bytes and is ready, or moves none.
-    pub(super) async fn turn(&mut self, input: &mut [u8], output: &[u8], read: bool) -> Moved {
-        poll_fn(|context| {
-            if !output.is_empty() {
-                match Pin::new(&mut self.stream).poll_write(context, output) {
-                    Poll::Ready(Ok(count)) => return Poll::Ready(Moved::Wrote(count)),
-                    Poll::Ready(Err(error)) => return Poll::Ready(lost(&error)),
-                    Poll::Pending => {}
-                }
-            }
-            if !read {
-                return Poll::Pending;
-            }
-            let mut buffer = ReadBuf::new(input);
-            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                    Poll::Ready(Moved::Lost("it was unplugged".into()))
-                }
-                Poll::Ready(Ok(())) => Poll::Ready(Moved::Read(buffer.filled().len())),
-                Poll::Ready(Err(error)) => Poll::Ready(lost(&error)),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await
-    }
-
-    /// A second descriptor of the same open port, for break on the blocking pool. Drop it as soon as the port is lost.
+    /// A handle for orders, which are carried out beside the owner while turns go on. It fails once the port is dropped.
     ///
     /// # Errors
     /// No descriptors left.
-    pub(super) fn control(&self) -> io::Result<OwnedFd> {
-        self.fd().try_clone_to_owned()
+    fn control(&self) -> Result<Arc<dyn Control>, Error>;
+
+    /// How the line stands, just opened.
+    fn state(&self) -> LineState;
+
+    /// What a person should know of this open port, if anything, as in `the driver rounds to 9615 baud`.
+    fn remark(&self) -> Option<String> {
+        None
     }
 
-    /// Throws away what the kernel still holds for the device.
-    pub(super) fn discard_output(&self) {
-        tty::discard_output(self.fd());
+    /// What is to be journaled now that the port is open.
+    fn events(&mut self) -> Vec<Kind> {
+        Vec::new()
     }
 
-    fn fd(&self) -> BorrowedFd<'_> {
-        tty::borrow(&self.stream)
+    /// Throws away what was handed over and has not left yet.
+    fn discard_output(&mut self);
+}
+
+impl dyn Port {
+    /// As [`Port::poll_turn`]. Cancel-safe.
+    pub(super) async fn turn(&mut self, input: &mut [u8], output: &[u8], read: bool) -> Moved {
+        poll_fn(|context| self.poll_turn(context, input, output, read)).await
     }
 }
 
-impl Drop for Port {
-    fn drop(&mut self) {
-        // Else close may wait up to 30 s for a device that holds us off (closing_wait of the serial core).
-        self.discard_output();
+/// Carries out orders on an open port. One at a time: the owner waits for an answer before the next.
+pub(super) trait Control: Send + Sync {
+    /// Carries out one order; the answer tells what is in effect, `cable` left alone. Ends by itself within
+    /// [`ORDER_LIMIT`], also when the far side never answers.
+    fn apply(&self, order: Order) -> Doing<LineState>;
+
+    /// Sends a break that the far side times. `None` where a break is begun and ended by [`Order::Break`].
+    fn timed_break(&self, _length: Duration) -> Option<Doing<()>> {
+        None
     }
 }
 
-fn lost(error: &io::Error) -> Moved {
-    match error.raw_os_error() {
-        Some(libc::EIO | libc::ENXIO | libc::ENODEV) => Moved::Lost("it was unplugged".into()),
-        _ => Moved::Lost(error.to_string()),
+/// Longest an order may take: a USB adapter that hangs, a terminal server that does not answer.
+#[allow(dead_code, reason = "for transports that wait for an answer")]
+pub(super) const ORDER_LIMIT: Duration = Duration::from_secs(5);
+
+/// Where the port of a console is, and what opening it takes.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    transport: Transport,
+}
+
+impl Place {
+    #[must_use]
+    pub(super) fn new(console: &Console) -> Self {
+        Self {
+            transport: console.transport.clone(),
+        }
+    }
+
+    /// Begins to open it. Every transport has one line here.
+    #[must_use]
+    pub(super) fn open(&self) -> Opening {
+        match self.transport.clone() {
+            Transport::Serial { port, line } => Box::pin(serial::open(port, line)),
+        }
+    }
+
+    /// The settings asked for; `None` where the transport has no such thing.
+    #[must_use]
+    pub(super) fn line(&self) -> Option<Line> {
+        match &self.transport {
+            Transport::Serial { line, .. } => Some(*line),
+        }
+    }
+
+    /// The device file, for what only a tty has.
+    #[must_use]
+    #[allow(dead_code, reason = "for what looks for the device file")]
+    pub(super) fn device(&self) -> Option<&PathBuf> {
+        match &self.transport {
+            Transport::Serial { port, .. } => Some(port),
+        }
+    }
+}
+
+/// As events and the state name the port.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.transport {
+            Transport::Serial { port, .. } => write!(f, "{}", port.display()),
+        }
     }
 }

@@ -20,6 +20,7 @@ use nix::libc;
 use serialport::TTYPort;
 use tokio_serial::SerialStream;
 
+use super::port::Error;
 use crate::config::{Flow, Line, Parity};
 
 /// Baud rates further off than this many thousandths do not carry data over ten bits.
@@ -28,26 +29,6 @@ const BAUD_TOLERANCE: u64 = 25;
 const LOW_LATENCY: libc::c_int = 1 << 13;
 /// `ASYNC_CLOSING_WAIT_NONE` of linux/serial.h: closing never waits for the line to take what is queued.
 const CLOSING_WAIT_NONE: libc::c_ushort = 65_535;
-
-/// Why a port cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    /// Not plugged in, or unplugged this moment.
-    #[error("{port} is not there")]
-    Gone { port: String },
-    #[error("{port} is used by another program")]
-    Busy { port: String },
-    #[error("{port} is no serial port")]
-    NotATty { port: String },
-    #[error("{port} does not do {what}")]
-    Unsupported { port: String, what: String },
-    #[error("cannot {what} {port}")]
-    Io {
-        port: String,
-        what: &'static str,
-        source: io::Error,
-    },
-}
 
 mod sys {
     use nix::libc;

@@ -5,29 +5,24 @@ use bytes::Bytes;
 use super::{Link, Owner, RETRY_FAILED, RETRY_GONE, SLOWEST, STEADY};
 use crate::clock::{Instant, Timestamp};
 use crate::console::outbox::Then;
-use crate::console::port::Port;
-use crate::console::tty;
+use crate::console::port::{self, Port};
 use crate::event::Kind;
 use crate::fact::PortPhase;
 use crate::fault;
+use crate::line::LineState;
 
 impl Owner<'_> {
     pub(super) fn open(&mut self) {
-        // Device files live in memory: looking for one never blocks, opening it may.
-        if let Err(error) = std::fs::metadata(&self.path)
-            && error.kind() == std::io::ErrorKind::NotFound
-        {
-            let port = self.path.display().to_string();
-            return self.unusable(&tty::Error::Gone { port });
-        }
-        self.link = Link::Opening(Box::pin(Port::open(self.path.clone(), self.line)));
+        self.link = Link::Opening(self.place.open());
     }
 
-    pub(super) fn opened(&mut self, port: Port) {
-        self.why = match port.baud_in_effect {
-            Some(baud) => format!("open, the driver rounds to {baud} baud"),
+    pub(super) fn opened(&mut self, mut port: Box<dyn Port>) {
+        self.why = match port.remark() {
+            Some(remark) => format!("open, {remark}"),
             None => "open".into(),
         };
+        let events = port.events();
+        self.told(port.state());
         self.link = Link::Open(port);
         self.opened_at = Some(Instant::now());
         self.reminded = None;
@@ -35,9 +30,11 @@ impl Owner<'_> {
         self.since = Timestamp::now();
         let event = Kind::ConsoleOpened {
             console: self.name.clone(),
-            port: self.path.display().to_string(),
+            port: self.place.to_string(),
         };
-        self.publish(event, Then::Nothing);
+        for event in events.into_iter().chain([event]) {
+            self.publish(event, Then::Nothing);
+        }
         if self.reported.is_some() {
             self.desk.tell_all("port back");
         }
@@ -45,10 +42,24 @@ impl Owner<'_> {
         self.changed();
     }
 
-    pub(super) fn unusable(&mut self, error: &tty::Error) {
-        let phase = match error {
-            tty::Error::Gone { .. } => PortPhase::Gone,
-            _ => PortPhase::Failed,
+    /// How the line stands now, by the word of the transport.
+    pub(super) fn told(&mut self, state: LineState) {
+        let cable = self.standing.borrow().cable;
+        let state = LineState { cable, ..state };
+        if self.standing.send_if_modified(|was| {
+            let news = *was != state;
+            *was = state;
+            news
+        }) {
+            self.changed();
+        }
+    }
+
+    pub(super) fn unusable(&mut self, error: &port::Error) {
+        let phase = if error.is_gone() {
+            PortPhase::Gone
+        } else {
+            PortPhase::Failed
         };
         let wait = match phase {
             PortPhase::Failed => RETRY_FAILED,
@@ -72,7 +83,7 @@ impl Owner<'_> {
         if let Some(cut) = &self.breaking {
             cut.cancel();
         }
-        let why = format!("{}: {reason}", self.path.display());
+        let why = format!("{}: {reason}", self.place);
         self.away(PortPhase::Gone, &why);
     }
 

@@ -11,6 +11,7 @@ use crate::console::outbox::Then;
 use crate::console::session::{self, Report, Typed};
 use crate::event::Kind;
 use crate::fact::PortPhase;
+use crate::fault;
 
 impl Owner<'_> {
     pub(super) fn report(&mut self, report: Report, typing: &mut mpsc::Receiver<Typed>) {
@@ -142,7 +143,7 @@ impl Owner<'_> {
         asked: Asked,
         typing: &mut mpsc::Receiver<Typed>,
     ) -> Result<(), (Refusal, Asked)> {
-        let Link::Open(port) = &self.link else {
+        let Link::Open(port) = &mut self.link else {
             return Err((Refusal::Failed(self.away_notice()), asked));
         };
         if self.breaking.is_some() {
@@ -154,7 +155,7 @@ impl Owner<'_> {
         }
         let control = match port.control() {
             Ok(control) => control,
-            Err(error) => return Err((Refusal::Failed(error.to_string()), asked)),
+            Err(error) => return Err((Refusal::Failed(fault::chain(&error)), asked)),
         };
         port.discard_output();
         self.discard(typing);
@@ -174,7 +175,7 @@ impl Owner<'_> {
         let Asked { user, reply } = over.asked;
         if let Some(fault) = over.fault {
             tracing::warn!(console = self.name, fault, "no break");
-            let text = format!("the driver refused to send a break: {fault}");
+            let text = format!("no break was sent: {fault}");
             self.desk.tell_all(&text);
             if let Some(reply) = reply {
                 drop(reply.send(Err(Refusal::Failed(text))));
