@@ -24,6 +24,7 @@ pub mod file;
 pub mod journal;
 pub mod line;
 pub mod link;
+pub mod session;
 pub mod ssh;
 pub mod state;
 pub mod supervisor;

@@ -20,7 +20,7 @@ const DEVICE: &[&str] = &[
     "supervisor::context",
 ];
 /// What a door may know besides. Never a device room: the way to a device is a command.
-const DOOR: &[&str] = &["state", "journal", "access", "escape", "tcp"];
+const DOOR: &[&str] = &["state", "journal", "access", "escape", "session", "tcp"];
 
 /// Every room, and what it may import beside itself. A new room gets a line here.
 const ROOMS: &[(&str, &[&[&str]])] = &[
@@ -51,6 +51,11 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         ]],
     ),
     ("tcp", &[&["access"]]),
+    // What every door's sessions on a console have in common.
+    (
+        "session",
+        &[&["access", "clock", "command", "config", "escape", "line"]],
+    ),
     // Devices.
     ("link", &[DEVICE]),
     ("uplink", &[DEVICE]),
