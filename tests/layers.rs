@@ -61,7 +61,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("uplink", &[DEVICE]),
     // The lamp shows what the whole board knows.
     ("uplink/indicator", &[DEVICE, &["state"]]),
-    ("console", &[DEVICE]),
+    ("console", &[DEVICE, &["tcp"]]),
     // Doors.
     // Carries out over SSH what `oobctl` does, in its words and with its tables.
     ("ssh", &[DEVICE, DOOR, &["cli", "control"]]),

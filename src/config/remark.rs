@@ -24,7 +24,9 @@ pub(super) fn remarks(config: &Config) -> Vec<String> {
         }
     }
     for console in &config.consoles {
-        let Transport::Serial { port, .. } = &console.transport;
+        let Transport::Serial { port, .. } = &console.transport else {
+            continue;
+        };
         let file = port.file_name().unwrap_or_default().to_string_lossy();
         if file.starts_with("ttyUSB") || file.starts_with("ttyACM") {
             said.push(format!(

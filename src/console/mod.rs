@@ -29,12 +29,12 @@ pub enum Error {
     Channel { name: String },
 }
 
-/// Owns one console until it is stopped.
+/// Owns one console until it is stopped. A console on another host is reached by the interface `lan` and by no other.
 ///
 /// # Errors
 /// [`Error`], only when something inside is broken; the supervisor starts it anew.
-pub async fn run(context: Context, console: Console) -> Result<(), Error> {
-    let place = port::Place::new(&console);
+pub async fn run(context: Context, console: Console, lan: &str) -> Result<(), Error> {
+    let place = port::Place::new(&console, lan);
     owner::run(context, console, place).await
 }
 

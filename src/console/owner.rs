@@ -43,6 +43,8 @@ const RETRY_FAILED: Duration = Duration::from_secs(2);
 /// A port that lives shorter than this has a bad cable: it is tried less and less often, down to [`SLOWEST`].
 const STEADY: Duration = Duration::from_secs(5);
 const SLOWEST: Duration = Duration::from_secs(4);
+/// As [`SLOWEST`], for a host that takes the connection and ends it at once, as a terminal server does whose port is taken.
+const SLOWEST_REMOTE: Duration = Duration::from_secs(30);
 /// Counters and the last line reach the state at most this often.
 const FACT_EVERY: Duration = Duration::from_millis(500);
 /// Sessions on one console; each costs at most 100 KiB when it stalls.

@@ -15,7 +15,9 @@ use crate::config::{Console, Line, Transport};
 use crate::event::Kind;
 use crate::line::{LineState, Order};
 
+mod reach;
 mod serial;
+mod tcp;
 
 /// Why a port cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,9 @@ pub(super) enum Error {
     /// Not plugged in, or unplugged this moment.
     #[error("{port} is not there")]
     Gone { port: String },
+    /// Over the network: nobody there, or nobody who takes the connection.
+    #[error("{port}: {why}")]
+    Unreached { port: String, why: String },
     #[error("{port} is used by another program")]
     Busy { port: String },
     #[error("{port} is no serial port")]
@@ -41,7 +46,7 @@ impl Error {
     /// Is the port away, rather than there and unusable?
     #[must_use]
     pub(super) fn is_gone(&self) -> bool {
-        matches!(self, Self::Gone { .. })
+        matches!(self, Self::Gone { .. } | Self::Unreached { .. })
     }
 }
 
@@ -53,7 +58,7 @@ pub(super) enum Moved {
     /// The port took so many bytes of the output.
     Wrote(usize),
     /// The far side told how the line stands now. `cable` in it means nothing: the owner judges that.
-    #[allow(dead_code, reason = "a tty is asked; only network transports tell")]
+    #[allow(dead_code, reason = "a tty is asked and plain TCP knows of no line")]
     Told(LineState),
     /// The port is gone, for this reason. Drop it at once.
     Lost(String),
@@ -128,13 +133,16 @@ pub(super) const ORDER_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     transport: Transport,
+    /// The interface that consoles on other hosts are reached by.
+    lan: Arc<str>,
 }
 
 impl Place {
     #[must_use]
-    pub(super) fn new(console: &Console) -> Self {
+    pub(super) fn new(console: &Console, lan: &str) -> Self {
         Self {
             transport: console.transport.clone(),
+            lan: lan.into(),
         }
     }
 
@@ -143,6 +151,9 @@ impl Place {
     pub(super) fn open(&self) -> Opening {
         match self.transport.clone() {
             Transport::Serial { port, line } => Box::pin(serial::open(port, line)),
+            Transport::Tcp { address } => {
+                Box::pin(tcp::open(self.to_string(), self.lan.clone(), address))
+            }
         }
     }
 
@@ -151,7 +162,14 @@ impl Place {
     pub(super) fn line(&self) -> Option<Line> {
         match &self.transport {
             Transport::Serial { line, .. } => Some(*line),
+            Transport::Tcp { .. } => None,
         }
+    }
+
+    /// Is it on another host? Trying costs the LAN packets then, and the other end a process.
+    #[must_use]
+    pub(super) fn is_remote(&self) -> bool {
+        self.transport.is_remote()
     }
 
     /// The device file, for what only a tty has.
@@ -160,6 +178,7 @@ impl Place {
     pub(super) fn device(&self) -> Option<&PathBuf> {
         match &self.transport {
             Transport::Serial { port, .. } => Some(port),
+            Transport::Tcp { .. } => None,
         }
     }
 }
@@ -169,6 +188,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.transport {
             Transport::Serial { port, .. } => write!(f, "{}", port.display()),
+            Transport::Tcp { address } => write!(f, "tcp://{address}"),
         }
     }
 }

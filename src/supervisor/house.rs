@@ -24,7 +24,11 @@ pub enum Part {
         uplinks: Vec<Uplink>,
         ssh_port: u16,
     },
-    Console(Console),
+    Console {
+        console: Console,
+        /// The LAN's interface, for a console that is reached over it.
+        lan: Option<String>,
+    },
     Uplink {
         uplink: Uplink,
         oob: Oob,
@@ -58,9 +62,12 @@ pub fn parts(config: &Config) -> Vec<Part> {
             ssh_port,
         },
     ];
-    parts.extend(config.consoles.iter().cloned().map(Part::Console));
-    parts.push(Part::Control);
     let lan_interface = config.lan.interface.clone();
+    parts.extend(config.consoles.iter().cloned().map(|console| {
+        let lan = console.transport.is_remote().then(|| lan_interface.clone());
+        Part::Console { console, lan }
+    }));
+    parts.push(Part::Control);
     parts.push(Part::Ssh {
         ssh: config.ssh.clone(),
         lan_interface,
@@ -91,7 +98,7 @@ impl Part {
         match self {
             Self::Link { .. } => "link".into(),
             Self::Guard { .. } => "guard".into(),
-            Self::Console(console) => format!("console.{}", console.name),
+            Self::Console { console, .. } => format!("console.{}", console.name),
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
             Self::Indicator { .. } => "indicator".into(),
             Self::Ssh { .. } => "ssh".into(),
@@ -129,7 +136,9 @@ impl Part {
             journal,
         } = doors;
         match self {
-            Self::Console(console) => boxed(console::run(ctx, console)),
+            Self::Console { console, lan } => {
+                boxed(async move { console::run(ctx, console, &lan.unwrap_or_default()).await })
+            }
             Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
             Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),
             Self::Ssh { ssh, lan_interface } => {

@@ -133,10 +133,10 @@ impl Bench {
                 notes: self.dir.path().into(),
             }),
         };
-        self.owner = Some(tokio::spawn(oobd::console::run(
-            context,
-            self.console.clone(),
-        )));
+        let console = self.console.clone();
+        self.owner = Some(tokio::spawn(async move {
+            oobd::console::run(context, console, "eth0").await
+        }));
     }
 
     /// Stops the owner and waits for every task of its.

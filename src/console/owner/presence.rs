@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Link, Owner, RETRY_FAILED, RETRY_GONE, SLOWEST, STEADY};
+use super::{Link, Owner, RETRY_FAILED, RETRY_GONE, SLOWEST, SLOWEST_REMOTE, STEADY};
 use crate::clock::{Instant, Timestamp};
 use crate::console::outbox::Then;
 use crate::console::port::{self, Port};
@@ -65,6 +65,10 @@ impl Owner<'_> {
             PortPhase::Failed => RETRY_FAILED,
             PortPhase::Open | PortPhase::Gone => self.retry,
         };
+        if self.place.is_remote() {
+            // What an early end has set, stays.
+            self.retry = (self.retry * 2).min(SLOWEST.max(self.retry));
+        }
         self.link = Link::Waiting(Instant::now() + wait);
         self.away(phase, &fault::chain(error));
     }
@@ -72,10 +76,15 @@ impl Owner<'_> {
     pub(super) fn lost(&mut self, reason: &str) {
         // Dropping the port closes it now: while we held it the kernel would give the device another number.
         let steady = self.opened_at.is_some_and(|at| at.elapsed() >= STEADY);
+        let slowest = if self.place.is_remote() {
+            SLOWEST_REMOTE
+        } else {
+            SLOWEST
+        };
         self.retry = if steady {
             RETRY_GONE
         } else {
-            (self.retry * 2).min(SLOWEST)
+            (self.retry * 2).min(slowest)
         };
         self.link = Link::Waiting(Instant::now() + self.retry);
         self.output = Bytes::new();
