@@ -29,4 +29,5 @@ pub mod ssh;
 pub mod state;
 pub mod supervisor;
 pub mod tcp;
+pub mod transcript;
 pub mod uplink;

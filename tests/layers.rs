@@ -20,7 +20,15 @@ const DEVICE: &[&str] = &[
     "supervisor::context",
 ];
 /// What a door may know besides. Never a device room: the way to a device is a command.
-const DOOR: &[&str] = &["state", "journal", "access", "escape", "session", "tcp"];
+const DOOR: &[&str] = &[
+    "state",
+    "journal",
+    "access",
+    "escape",
+    "session",
+    "tcp",
+    "transcript",
+];
 
 /// Every room, and what it may import beside itself. A new room gets a line here.
 const ROOMS: &[(&str, &[&[&str]])] = &[
@@ -39,6 +47,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // What everybody stands on.
     ("config", &[&["access", "file", "line"]]),
     ("journal", &[&["bus", "clock", "event", "fault"]]),
+    ("transcript", &[&["clock", "event"]]),
     (
         "access",
         &[&[
@@ -61,7 +70,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("uplink", &[DEVICE]),
     // The lamp shows what the whole board knows.
     ("uplink/indicator", &[DEVICE, &["state"]]),
-    ("console", &[DEVICE, &["tcp"]]),
+    // Writes what `transcript` reads.
+    ("console", &[DEVICE, &["tcp", "transcript"]]),
     // Doors.
     // Carries out over SSH what `oobctl` does, in its words and with its tables.
     ("ssh", &[DEVICE, DOOR, &["cli", "control"]]),

@@ -19,7 +19,7 @@ mod queries;
 mod ring;
 mod session;
 mod stream;
-pub mod transcript;
+mod transcript;
 mod tty;
 
 /// Why a console ended. A port that is missing or broken is a phase of the console, never an error.

@@ -19,13 +19,14 @@ use super::port::{self, Moved, Opening, Place, Port};
 use super::ring::length;
 use super::session::{Report, Typed};
 use super::stream::Stream;
-use super::transcript::{self, Fault};
+use super::transcript::Fault;
 use crate::clock::{Instant, Timestamp};
 use crate::config::Console;
 use crate::event::Kind;
 use crate::fact::{self, Fact, PortPhase};
 use crate::line::LineState;
 use crate::supervisor::context::Context;
+use crate::transcript;
 
 /// Bytes read at once; what the kernel's line discipline holds.
 const READ_MAX: usize = 4096;

@@ -1,5 +1,6 @@
 //! The control socket: a door for `oobctl` on the board. Whoever connects is who the kernel says. Knows no device.
 
+mod log;
 mod serve;
 mod view;
 pub mod wire;

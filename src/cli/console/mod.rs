@@ -1,6 +1,7 @@
 //! `oobctl console`: serial consoles, one file per verb that does more than print a table.
 
 mod attach;
+mod log;
 
 use clap::Subcommand;
 
@@ -33,6 +34,8 @@ pub(super) enum Verb {
         #[arg(long, value_name = "BYTES", default_value_t = 4096)]
         history: u32,
     },
+    /// What it said, from the record on flash; newest last
+    Log(log::Args),
 }
 
 pub(super) async fn run(
@@ -48,6 +51,7 @@ pub(super) async fn run(
             watch,
             history,
         } => attach::run(client, face, &name, watch, history).await,
+        Verb::Log(args) => log::run(args, form, client, face).await,
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::event::Kind;
 
-const HEADER: usize = 6;
+pub(super) const HEADER: usize = 6;
 
 /// What is said about the place in the stream before the byte `offset`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,13 @@ pub enum Mark {
     Started,
     /// So many bytes before this place were synced once and are gone: the storage lied or was damaged.
     Damaged { bytes: u64 },
+    /// Typed on the console and sent to the port, from `at` on; only where oobd.toml asks for it.
+    Typed { user: String, bytes: Vec<u8> },
+    /// The board has run for so long at `at` (sleep included). `step`: the wall clock was set by so many milliseconds
+    /// since the mark of this kind before.
+    Clock { uptime_ms: u64, step_ms: i64 },
+    /// So many marks from here on were never stored: flash stood still for too long.
+    MarksLost { count: u64 },
 }
 
 impl Record {
@@ -49,7 +56,7 @@ impl Record {
 
 /// The records at the start of `bytes`, and how many bytes they take; what follows is torn.
 #[must_use]
-pub(super) fn decode(bytes: &[u8]) -> (Vec<Record>, usize) {
+pub(crate) fn decode(bytes: &[u8]) -> (Vec<Record>, usize) {
     let mut records = Vec::new();
     let mut rest = bytes;
     while let Some((record, used)) = decode_one(rest) {
@@ -59,7 +66,7 @@ pub(super) fn decode(bytes: &[u8]) -> (Vec<Record>, usize) {
     (records, bytes.len() - rest.len())
 }
 
-fn decode_one(bytes: &[u8]) -> Option<(Record, usize)> {
+pub(super) fn decode_one(bytes: &[u8]) -> Option<(Record, usize)> {
     let (header, rest) = bytes.split_first_chunk::<HEADER>()?;
     let [l0, l1, c0, c1, c2, c3] = *header;
     let length = usize::from(u16::from_le_bytes([l0, l1]));
@@ -88,21 +95,33 @@ mod tests {
             Mark::Stopped,
             Mark::Started,
             Mark::Damaged { bytes: 1 },
+            Mark::Typed {
+                user: "alice".into(),
+                bytes: b"show\r".to_vec(),
+            },
+            Mark::Clock {
+                uptime_ms: 90_000,
+                step_ms: -3_600_000,
+            },
+            Mark::MarksLost { count: 3 },
         ];
         let record = |(at, mark)| Record {
-            offset: 1_u64 << at,
+            offset: 1_u64.checked_shl(at).unwrap_or(7),
             at: Timestamp(1_795_000_000_000),
             mark,
         };
         (0_u32..).step_by(9).zip(marks).map(record).collect()
     }
 
-    /// Written by the first version; a failure here means that old transcripts can no longer be read.
+    /// Written by the version that brought each kind of mark; a failure here means that old transcripts can no longer be read.
     const FROZEN: &str = "\
         08000243bba80180bcd9f29e34000c00f0c1c4ec800480bcd9f29e3401f0a204\
         180028efde2980801080bcd9f29e34022304636f726505616c696365ac020b00\
         9f82912d8080804080bcd9f29e34030d00356f137c80808080800280bcd9f29e\
-        34040f00133910378080808080800880bcd9f29e340501";
+        34040f00133910378080808080800880bcd9f29e3405011b00115a3499808080\
+        808080802080bcd9f29e340605616c6963650573686f770d180064cf1a7a8080\
+        808080808080800180bcd9f29e340790bf05ffb9b7030900da976e1e0780bcd9\
+        f29e340803";
 
     #[test]
     fn torn_at_every_byte_gives_the_records_before() {
