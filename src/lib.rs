@@ -29,5 +29,6 @@ pub mod ssh;
 pub mod state;
 pub mod supervisor;
 pub mod tcp;
+pub mod telnet;
 pub mod transcript;
 pub mod uplink;

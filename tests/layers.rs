@@ -17,6 +17,7 @@ const DEVICE: &[&str] = &[
     "config",
     "fault",
     "line",
+    "telnet",
     "supervisor::context",
 ];
 /// What a door may know besides. Never a device room: the way to a device is a command.
@@ -39,6 +40,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("event", &[&["clock"]]),
     ("event_text", &[&["event"]]),
     ("line", &[]),
+    // Bytes of a protocol that doors speak as servers and consoles as clients.
+    ("telnet", &[&["line"]]),
     ("fact", &[&["clock", "line"]]),
     ("command", &[&["line"]]),
     ("state", &[&["clock", "fact"]]),
