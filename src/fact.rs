@@ -100,6 +100,8 @@ pub struct Session {
     pub from: String,
     pub writer: bool,
     pub since: Timestamp,
+    /// When it last typed; when it came, before it ever did.
+    pub typed_at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,6 +22,7 @@ pub mod fact;
 pub mod fault;
 pub mod file;
 pub mod journal;
+pub mod label;
 pub mod line;
 pub mod link;
 pub mod session;

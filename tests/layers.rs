@@ -26,6 +26,7 @@ const DOOR: &[&str] = &[
     "journal",
     "access",
     "escape",
+    "label",
     "session",
     "tcp",
     "transcript",
@@ -47,6 +48,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("state", &[&["clock", "fact"]]),
     ("bus", &[&["event", "fact", "state"]]),
     ("escape", &[&["clock"]]),
+    ("label", &[&["clock", "fact", "line"]]),
     // What everybody stands on.
     ("config", &[&["access", "file", "line"]]),
     ("journal", &[&["bus", "clock", "event", "fault"]]),

@@ -3,6 +3,10 @@
 use super::reader::Table;
 use super::transport::{self, Transport};
 
+mod sessions;
+
+pub use sessions::{Sessions, Sharing};
+
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
@@ -16,6 +20,8 @@ pub struct Console {
     pub ring: usize,
     /// Bytes kept on flash per console.
     pub transcript: u64,
+    /// How people share it.
+    pub sessions: Sessions,
 }
 
 impl Console {
@@ -23,6 +29,7 @@ impl Console {
         let number = table.take("number");
         let ring = table.take("ring");
         let transcript = table.take("transcript");
+        let sessions = Sessions::read(&mut table);
         table.later(&["telnet", "rfc2217", "raw"]);
         let kind = table.one_of(transport::KINDS, transport::LATER);
         table.finish();
@@ -37,6 +44,7 @@ impl Console {
             transport: Transport::read(kind, settings.table()?)?,
             ring,
             transcript: transcript.unwrap_or(8 * MIB),
+            sessions,
         })
     }
 }

@@ -20,7 +20,7 @@ mod user;
 mod values;
 
 pub use crate::line::{Flow, Line, Parity};
-pub use console::Console;
+pub use console::{Console, Sessions, Sharing};
 pub use device::{Device, Ssh};
 pub use lan::{Lan, LanAddress};
 pub use oob::{Mode, Oob, Probe};

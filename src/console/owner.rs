@@ -97,7 +97,16 @@ pub(super) async fn run(mut context: Context, console: Console, place: Place) ->
     });
     let mut owner = Owner {
         outbox: Outbox::spawn(&context),
-        desk: Desk::new(stream.clone(), typed, reports, standing.subscribe()),
+        desk: Desk::new(
+            stream.clone(),
+            typed,
+            reports,
+            standing.subscribe(),
+            console.sessions.clone(),
+        ),
+        parting: console.sessions.on_last_detach,
+        typed_since: false,
+        parting_waits: false,
         number: console.number,
         standing,
         link: Link::Waiting(Instant::now()),
@@ -202,6 +211,12 @@ struct Owner<'a> {
     log: Log,
     name: String,
     number: u16,
+    /// Typed when the last session has left.
+    parting: Option<String>,
+    /// Has anybody typed since then?
+    typed_since: bool,
+    /// Is it among what the port has not taken yet?
+    parting_waits: bool,
     /// How the line stands, for sessions and for the state.
     standing: watch::Sender<LineState>,
     place: Place,
@@ -251,16 +266,18 @@ impl Owner<'_> {
 
     fn sent(&mut self, count: usize) {
         let _ = self.output.split_to(count.min(self.output.len()));
+        self.parting_waits &= !self.output.is_empty();
         self.tx_bytes += length(count);
         self.counted();
     }
 
     fn typed(&mut self, piece: Typed) {
-        if self.desk.writer() != Some(piece.session) {
+        if !self.desk.writes(piece.session) {
             return;
         }
         if let Link::Open(_) = self.link {
             self.output = piece.bytes;
+            self.typed_since = true;
             // The echo of this is read at once.
             self.gather_until = None;
             return;

@@ -21,6 +21,7 @@ use crate::state::Store;
 use crate::supervisor::context::{Context, Dirs};
 
 use super::log;
+use super::rights;
 use super::view;
 use super::wire::{self, Error, Query, Request, Response, Wire};
 
@@ -340,7 +341,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
     }
 
     async fn carry_out(&self, command: Command, person: &Person) -> Response {
-        if let Err(sentence) = person.may(Right::of(&command)) {
+        if let Err(sentence) = person.may(rights::needed(&command, &self.house.store.now(), person))
+        {
             return Response::Denied(sentence);
         }
         if let Command::WriteNote { text } = &command

@@ -11,7 +11,7 @@ use oobd::bus::Bus;
 use oobd::command::{
     Actor, Attach, Attachment, Command, Commands, Input, Output, Refusal, Reply, Start,
 };
-use oobd::config::{Console, Flow, Line, Parity, Transport};
+use oobd::config::{Console, Flow, Line, Parity, Sessions, Transport};
 use oobd::event::{Event, Kind};
 use oobd::fact;
 use oobd::journal::Limits;
@@ -89,6 +89,7 @@ impl Bench {
             },
             ring: 64 * 1024,
             transcript: 1024 * 1024,
+            sessions: Sessions::default(),
         };
         Self {
             events: bus.subscribe(),

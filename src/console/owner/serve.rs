@@ -1,5 +1,6 @@
 //! What sessions and commands ask of the owner: join, leave, take the keyboard, break, disconnect.
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -8,6 +9,7 @@ use crate::command::{Actor, Ask, Attach, Attachment, Command, Refusal, Reply};
 use crate::console::breaks::{self, Asked, Over};
 use crate::console::desk::Refused;
 use crate::console::outbox::Then;
+use crate::console::ring::length;
 use crate::console::session::{self, Report, Typed};
 use crate::event::Kind;
 use crate::fact::PortPhase;
@@ -17,7 +19,7 @@ impl Owner<'_> {
     pub(super) fn report(&mut self, report: Report, typing: &mut mpsc::Receiver<Typed>) {
         match report {
             Report::Break { session, millis } => {
-                if self.desk.writer() != Some(session) {
+                if !self.desk.writes(session) {
                     return self
                         .desk
                         .tell_one(session, "you are watching: no break sent");
@@ -28,28 +30,36 @@ impl Owner<'_> {
                     self.desk.tell_one(session, &refusal.to_string());
                 }
             }
-            Report::TakeWriter { session } => self.take_writer(session, typing),
+            Report::TakeWriter { session } => {
+                if let Err(refused) = self.take_writer(session, None, typing) {
+                    self.desk.tell_one(session, refused.sentence());
+                }
+            }
+            Report::Idle { session } => {
+                self.desk.end(session, "nothing was typed for too long");
+            }
             Report::Ended { session, reason } => self.ended(session, reason),
         }
     }
 
-    pub(super) fn take_writer(&mut self, session: u64, typing: &mut mpsc::Receiver<Typed>) {
-        match self.desk.take_writer(session) {
-            Ok(user) => {
-                let event = Kind::WriterChanged {
-                    console: self.name.clone(),
-                    session,
-                    user: user.to_owned(),
-                };
-                // What the one before had queued must not run into what the new one types.
-                self.discard(typing);
-                self.publish(event, Then::Nothing);
-                self.changed();
-            }
-            Err(Refused::Already) => self.desk.tell_one(session, "you have the keyboard"),
-            Err(Refused::MayNot) => self.desk.tell_one(session, "this session may only watch"),
-            Err(Refused::Unknown) => {}
-        }
+    /// `giver` is who gives the keyboard, if the session does not take it.
+    fn take_writer(
+        &mut self,
+        session: u64,
+        giver: Option<&str>,
+        typing: &mut mpsc::Receiver<Typed>,
+    ) -> Result<(), Refused> {
+        let user = self.desk.take_writer(session, giver)?;
+        let event = Kind::WriterChanged {
+            console: self.name.clone(),
+            session,
+            user: user.to_owned(),
+        };
+        // What the one before had queued must not run into what the new one types.
+        self.discard(typing);
+        self.publish(event, Then::Nothing);
+        self.changed();
+        Ok(())
     }
 
     pub(super) fn ended(&mut self, session: u64, reason: String) {
@@ -64,6 +74,28 @@ impl Owner<'_> {
         };
         self.publish(event, Then::Nothing);
         self.changed();
+        if self.desk.is_empty() {
+            self.type_parting();
+        }
+    }
+
+    /// Everybody has left: types what the configuration says, if anybody typed before.
+    fn type_parting(&mut self) {
+        let typed = std::mem::take(&mut self.typed_since);
+        let Some(parting) = self.parting.clone().filter(|_| typed) else {
+            return;
+        };
+        // A board that stops is about to close the port; nothing would go out.
+        if self.context.stop.is_cancelled() || !matches!(self.link, Link::Open(_)) {
+            return;
+        }
+        let bytes = length(parting.len());
+        // Behind what the last one typed and the port has not taken yet.
+        self.output = Bytes::from([&self.output[..], parting.as_bytes()].concat());
+        self.parting_waits = true;
+        self.gather_until = None;
+        let console = self.name.clone();
+        self.publish(Kind::DetachStringTyped { console, bytes }, Then::Nothing);
     }
 
     pub(super) fn ask(&mut self, ask: Ask, typing: &mut mpsc::Receiver<Typed>) {
@@ -76,6 +108,10 @@ impl Owner<'_> {
                     };
                     // The asker may have left.
                     return drop(reply.send(Err(refusal)));
+                }
+                if let Some(why) = self.desk.closed() {
+                    let what = format!("console {}", self.name);
+                    return drop(reply.send(Err(Refusal::Busy { what, why })));
                 }
                 self.attach(request, reply);
             }
@@ -90,6 +126,20 @@ impl Owner<'_> {
                         .then_some(Reply::Done)
                         .ok_or_else(|| Refusal::Unknown {
                             what: format!("session {session} on console {}", self.name),
+                        });
+                    drop(reply.send(answer));
+                }
+                Command::GiveWriter { session, .. } => {
+                    let given = self.take_writer(session, Some(&actor.to_string()), typing);
+                    let answer = given
+                        .map(|()| Reply::Done)
+                        .map_err(|refused| match refused {
+                            Refused::Unknown => Refusal::Unknown {
+                                what: format!("session {session} on console {}", self.name),
+                            },
+                            other => {
+                                Refusal::Failed(format!("session {session}: {}", other.reason()))
+                            }
                         });
                     drop(reply.send(answer));
                 }
@@ -121,6 +171,10 @@ impl Owner<'_> {
         reply: oneshot::Sender<Result<Attachment, Refusal>>,
     ) {
         let (user, from) = (request.user.clone(), request.from.clone());
+        if std::mem::take(&mut self.parting_waits) {
+            // The port has not taken it yet; it must not run into what this one types.
+            self.output = Bytes::new();
+        }
         let (attachment, wire) = self.desk.attach(request);
         if self.phase != PortPhase::Open {
             self.desk.tell_one(wire.session, &self.away_notice());
