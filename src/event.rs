@@ -365,11 +365,6 @@ pub enum Kind {
         what: String,
         fingerprint: String,
     },
-    /// The last session left a console, and the board typed what `on_last_detach` says.
-    DetachStringTyped {
-        console: String,
-        bytes: u64,
-    },
 }
 
 impl Kind {
@@ -438,7 +433,6 @@ impl Kind {
             | Self::SessionClosed { .. }
             | Self::ForwardClosed { .. }
             | Self::SignalChanged { .. }
-            | Self::DetachStringTyped { .. }
             | Self::NoteWritten { .. } => Severity::Info,
         }
     }

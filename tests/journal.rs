@@ -453,10 +453,6 @@ fn specimens() -> Vec<Kind> {
             what: s("w"),
             fingerprint: s("f"),
         },
-        Kind::DetachStringTyped {
-            console: s("c"),
-            bytes: 5,
-        },
     ]
 }
 

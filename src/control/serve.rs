@@ -1,7 +1,6 @@
 //! One conversation over any byte stream: the control socket's, or the SSH door's for commands it runs in-process.
 //! Looks rights up at each step; knows no device.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +19,6 @@ use crate::journal;
 use crate::state::Store;
 use crate::supervisor::context::{Context, Dirs};
 
-use super::log;
-use super::rights;
 use super::view;
 use super::wire::{self, Error, Query, Request, Response, Wire};
 
@@ -79,11 +76,6 @@ impl House {
     pub(super) fn access(&self) -> &Directory {
         &self.access
     }
-
-    /// The folder of what survives a reboot.
-    pub(super) fn state_dir(&self) -> &Path {
-        &self.dirs.state
-    }
 }
 
 /// Who is at the other end; the door has made sure of it.
@@ -105,7 +97,7 @@ pub struct Caller {
 
 impl Caller {
     /// Rights as they are now.
-    pub(super) fn person(&self, house: &House) -> Result<Arc<Person>, Response> {
+    fn person(&self, house: &House) -> Result<Arc<Person>, Response> {
         match &self.identity {
             Identity::Root => Ok(Arc::new(Person::root("root@console"))),
             Identity::User(name) => house.access.person(name).ok_or_else(|| {
@@ -181,11 +173,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                 Request::CheckConfig { text } => {
                     let response = self.check_config(text, &person).await;
                     self.wire.send(&response).await?;
-                }
-                Request::Log { console, query } => {
-                    let done =
-                        log::answer(&mut self.wire, &self.house, &self.caller, &console, query);
-                    done.await?;
                 }
                 Request::Input(_) => {
                     let fault = Refusal::Failed("no console is attached".into());
@@ -341,8 +328,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
     }
 
     async fn carry_out(&self, command: Command, person: &Person) -> Response {
-        if let Err(sentence) = person.may(rights::needed(&command, &self.house.store.now(), person))
-        {
+        if let Err(sentence) = person.may(Right::of(&command)) {
             return Response::Denied(sentence);
         }
         if let Command::WriteNote { text } = &command

@@ -7,6 +7,7 @@ use super::context::{Context, Dirs};
 use super::owner::{Fault, Run, Spec};
 use crate::access::Directory;
 use crate::config::{Config, Console, Lan, Oob, Probe, Ssh, Uplink};
+use crate::console::plug::{self, Plugs, Roots};
 use crate::journal::Reader;
 use crate::state::Store;
 use crate::{console, control, link, ssh, uplink};
@@ -24,11 +25,9 @@ pub enum Part {
         uplinks: Vec<Uplink>,
         ssh_port: u16,
     },
-    Console {
-        console: Console,
-        /// The LAN's interface, for a console that is reached over it.
-        lan: Option<String>,
-    },
+    /// What serial ports are plugged in.
+    Ports,
+    Console(Console),
     Uplink {
         uplink: Uplink,
         oob: Oob,
@@ -62,12 +61,10 @@ pub fn parts(config: &Config) -> Vec<Part> {
             ssh_port,
         },
     ];
-    let lan_interface = config.lan.interface.clone();
-    parts.extend(config.consoles.iter().cloned().map(|console| {
-        let lan = console.transport.is_remote().then(|| lan_interface.clone());
-        Part::Console { console, lan }
-    }));
+    parts.push(Part::Ports);
+    parts.extend(config.consoles.iter().cloned().map(Part::Console));
     parts.push(Part::Control);
+    let lan_interface = config.lan.interface.clone();
     parts.push(Part::Ssh {
         ssh: config.ssh.clone(),
         lan_interface,
@@ -98,7 +95,8 @@ impl Part {
         match self {
             Self::Link { .. } => "link".into(),
             Self::Guard { .. } => "guard".into(),
-            Self::Console { console, .. } => format!("console.{}", console.name),
+            Self::Ports => "ports".into(),
+            Self::Console(console) => format!("console.{}", console.name),
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
             Self::Indicator { .. } => "indicator".into(),
             Self::Ssh { .. } => "ssh".into(),
@@ -134,11 +132,11 @@ impl Part {
             access,
             store,
             journal,
+            plugs,
         } = doors;
         match self {
-            Self::Console { console, lan } => {
-                boxed(async move { console::run(ctx, console, &lan.unwrap_or_default()).await })
-            }
+            Self::Ports => boxed(plug::run(ctx, plugs)),
+            Self::Console(console) => boxed(console::run(ctx, console, plugs)),
             Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
             Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),
             Self::Ssh { ssh, lan_interface } => {
@@ -173,6 +171,8 @@ pub struct Doors {
     pub access: Arc<Directory>,
     pub store: Store,
     pub journal: Reader,
+    /// Wakes consoles whose port is plugged in.
+    pub plugs: Plugs,
 }
 
 impl Doors {
@@ -183,6 +183,7 @@ impl Doors {
             access: Arc::new(Directory::new(&config.users)),
             store,
             journal,
+            plugs: Plugs::new(Roots::default()),
         }
     }
 }

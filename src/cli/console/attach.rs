@@ -31,11 +31,8 @@ pub(super) async fn run(
     watch: bool,
     history: u32,
 ) -> Result<(), Failure> {
-    let name = &super::users::find(&client.state().await?, name)?
-        .name
-        .clone();
     let request = Request::Attach {
-        console: name.clone(),
+        console: name.to_owned(),
         write: !watch,
         history,
     };

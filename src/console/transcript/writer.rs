@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::Store;
+use super::index::{Mark, Record};
+use super::{Error, Store};
 use crate::clock::{Instant, Timestamp};
 use crate::console::patience::{Cursor, Patience};
+use crate::console::ring::length;
 use crate::console::stream::Stream;
 use crate::event::Kind;
 use crate::fault;
-use crate::transcript::{Error, Mark, Record, length};
 
 /// A power cut takes at most what came in so long …
 const SYNC_EVERY: Duration = Duration::from_secs(5);
