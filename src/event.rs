@@ -365,6 +365,11 @@ pub enum Kind {
         what: String,
         fingerprint: String,
     },
+    /// The last session left a console, and the board typed what `on_last_detach` says.
+    DetachStringTyped {
+        console: String,
+        bytes: u64,
+    },
 }
 
 impl Kind {
@@ -433,6 +438,7 @@ impl Kind {
             | Self::SessionClosed { .. }
             | Self::ForwardClosed { .. }
             | Self::SignalChanged { .. }
+            | Self::DetachStringTyped { .. }
             | Self::NoteWritten { .. } => Severity::Info,
         }
     }

@@ -312,6 +312,12 @@ impl fmt::Display for Kind {
             Self::Pinned { what, fingerprint } => {
                 write!(f, "{what} is trusted from now on: {fingerprint}")
             }
+            Self::DetachStringTyped { console, bytes } => {
+                write!(
+                    f,
+                    "{console}: everybody left, typed its on_last_detach ({bytes} bytes)"
+                )
+            }
         }
     }
 }

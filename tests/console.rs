@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use oobd::command::{Command, Input, Output, Refusal, Reply};
-use oobd::console::transcript::{self, Entry, Reader, Since};
 use oobd::event::Kind;
 use oobd::fact::PortPhase;
+use oobd::transcript::{self, Entry, Reader, Since};
 use tokio::time::Instant;
 
 #[path = "support/console.rs"]

@@ -453,6 +453,10 @@ fn specimens() -> Vec<Kind> {
             what: s("w"),
             fingerprint: s("f"),
         },
+        Kind::DetachStringTyped {
+            console: s("c"),
+            bytes: 5,
+        },
     ]
 }
 

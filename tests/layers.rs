@@ -17,10 +17,20 @@ const DEVICE: &[&str] = &[
     "config",
     "fault",
     "line",
+    "telnet",
     "supervisor::context",
 ];
 /// What a door may know besides. Never a device room: the way to a device is a command.
-const DOOR: &[&str] = &["state", "journal", "access", "escape", "tcp"];
+const DOOR: &[&str] = &[
+    "state",
+    "journal",
+    "access",
+    "escape",
+    "label",
+    "session",
+    "tcp",
+    "transcript",
+];
 
 /// Every room, and what it may import beside itself. A new room gets a line here.
 const ROOMS: &[(&str, &[&[&str]])] = &[
@@ -31,14 +41,18 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("event", &[&["clock"]]),
     ("event_text", &[&["event"]]),
     ("line", &[]),
+    // Bytes of a protocol that doors speak as servers and consoles as clients.
+    ("telnet", &[&["line"]]),
     ("fact", &[&["clock", "line"]]),
     ("command", &[&["line"]]),
     ("state", &[&["clock", "fact"]]),
     ("bus", &[&["event", "fact", "state"]]),
     ("escape", &[&["clock"]]),
+    ("label", &[&["clock", "fact", "line"]]),
     // What everybody stands on.
     ("config", &[&["access", "file", "line"]]),
     ("journal", &[&["bus", "clock", "event", "fault"]]),
+    ("transcript", &[&["clock", "event"]]),
     (
         "access",
         &[&[
@@ -51,12 +65,18 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         ]],
     ),
     ("tcp", &[&["access"]]),
+    // What every door's sessions on a console have in common.
+    (
+        "session",
+        &[&["access", "clock", "command", "config", "escape", "line"]],
+    ),
     // Devices.
     ("link", &[DEVICE]),
     ("uplink", &[DEVICE]),
     // The lamp shows what the whole board knows.
     ("uplink/indicator", &[DEVICE, &["state"]]),
-    ("console", &[DEVICE]),
+    // Writes what `transcript` reads.
+    ("console", &[DEVICE, &["tcp", "transcript"]]),
     // Doors.
     // Carries out over SSH what `oobctl` does, in its words and with its tables.
     ("ssh", &[DEVICE, DOOR, &["cli", "control"]]),

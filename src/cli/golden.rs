@@ -80,6 +80,7 @@ fn session(user: &str, writer: bool) -> Session {
         from: "ssh 172.20.10.1:50122".into(),
         writer,
         since: before(60),
+        typed_at: before(45),
     }
 }
 
@@ -242,6 +243,12 @@ fn lists() {
         &console::show(&well(), NOW, 80, true),
         120,
     );
+    let state = well();
+    let Ok(rows) = console::users::rows(&state, None) else {
+        panic!("all consoles are there");
+    };
+    let table = console::users::show(&rows, NOW, false);
+    golden("console-users.txt", &table, 80);
 }
 
 #[test]

@@ -215,13 +215,20 @@ pub(super) fn port(phase: PortPhase) -> Cell {
 
 /// Who is on it: `alice types, 2 watch`.
 pub(super) fn people(sessions: &[Session]) -> String {
-    let writer = sessions.iter().find(|session| session.writer);
-    let watchers = sessions.iter().filter(|session| !session.writer).count();
-    match (writer, watchers) {
-        (None, 0) => "free".to_owned(),
-        (Some(writer), 0) => format!("{} types", writer.user),
-        (None, watchers) => format!("{watchers} watch"),
-        (Some(writer), watchers) => format!("{} types, {watchers} watch", writer.user),
+    let (writers, watchers): (Vec<_>, Vec<_>) = sessions.iter().partition(|one| one.writer);
+    let types = match writers[..] {
+        [] => None,
+        [one] => Some(format!("{} types", one.user)),
+        // Everybody types there; names would fill the line.
+        ref many => Some(format!("{} type", many.len())),
+    };
+    let watch = (!watchers.is_empty()).then(|| format!("{} watch", watchers.len()));
+    match (types, watch) {
+        (None, None) => "free".to_owned(),
+        (types, watch) => {
+            let both: Vec<String> = types.into_iter().chain(watch).collect();
+            both.join(", ")
+        }
     }
 }
 

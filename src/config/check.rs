@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::reader::{Table, suggest};
 use super::secret::Resolver;
-use super::{Console, Lan, MOST_UPLINKS, Mode, PortName, Serial, Transport, Uplink, User};
+use super::{Console, Lan, MOST_UPLINKS, Mode, Uplink, User};
 
 /// Each console is a task, a ring and a folder; a bigger rack has a second board.
 const MOST_CONSOLES: usize = 64;
@@ -53,7 +53,7 @@ pub(super) fn uplinks_unsaid(lan: &Lan, mode: Mode) -> Vec<Uplink> {
 }
 
 pub(super) fn consoles(table: &Table<'_>) -> Vec<Console> {
-    let mut taken: BTreeMap<PortName, String> = BTreeMap::new();
+    let mut taken: BTreeMap<String, String> = BTreeMap::new();
     let mut consoles = Vec::new();
     let mut rings = 0_usize;
     for (position, (name, field)) in table.named().into_iter().enumerate() {
@@ -69,10 +69,10 @@ pub(super) fn consoles(table: &Table<'_>) -> Vec<Console> {
         let Some(console) = Console::read(name.text(), place, section) else {
             continue;
         };
-        let Transport::Serial(Serial { port, .. }) = &console.transport;
-        if let Some(first) = taken.get(port)
-            && let Some(place) =
-                (field.inner(&["serial", "port"])).or_else(|| field.inner(&["serial", "usb"]))
+        let claim = console.transport.claim();
+        if let Some((port, keys)) = &claim
+            && let Some(first) = taken.get(port)
+            && let Some(place) = field.inner(keys)
         {
             place.wrong(format!("in use by `console.{first}` already"));
         }
@@ -87,9 +87,9 @@ pub(super) fn consoles(table: &Table<'_>) -> Vec<Console> {
                 None => name.wrong(message, Some("make some `ring` smaller".to_owned())),
             }
         }
-        taken
-            .entry(port.clone())
-            .or_insert_with(|| console.name.clone());
+        if let Some((port, _)) = claim {
+            taken.entry(port).or_insert_with(|| console.name.clone());
+        }
         consoles.push(console);
     }
     consoles

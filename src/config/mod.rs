@@ -14,17 +14,19 @@ mod reader;
 mod remark;
 mod secret;
 pub mod store;
+mod transport;
 mod uplink;
 mod user;
 mod values;
 
 pub use crate::line::{Flow, Line, Parity};
-pub use console::{CableWire, Console, Discover, Dtr, PortName, Position, Serial, Transport};
+pub use console::{Console, Sessions, Sharing};
 pub use device::{Device, Ssh};
 pub use lan::{Lan, LanAddress};
 pub use oob::{Mode, Oob, Probe};
 pub use problem::{Place, Problem, render};
 pub use secret::{Folders, Secret};
+pub use transport::Transport;
 pub use uplink::{DoorName, MOST_UPLINKS, Sae, Uplink, UplinkKind, Wifi};
 pub use user::{Role, User};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -10,6 +11,7 @@ use super::session::{self, Note, Report, Typed, Wire};
 use super::stream::Stream;
 use crate::clock::Timestamp;
 use crate::command::{Attach, Attachment, Start};
+use crate::config::{Sessions, Sharing};
 use crate::fact;
 use crate::line::LineState;
 
@@ -18,6 +20,8 @@ struct Seat {
     user: String,
     from: String,
     since: Timestamp,
+    /// Wall time in milliseconds; the session writes it.
+    typed_at: Arc<AtomicU64>,
     /// May ever become the writer.
     may_write: bool,
     writer: watch::Sender<bool>,
@@ -39,7 +43,33 @@ pub(super) enum Refused {
     /// It is the writer.
     Already,
     MayNot,
+    /// There is no one keyboard here: everybody types.
+    Shared,
     Unknown,
+}
+
+impl Refused {
+    /// For the session that asked.
+    #[must_use]
+    pub(super) fn sentence(self) -> &'static str {
+        match self {
+            Self::Already => "you have the keyboard",
+            Self::MayNot => "this session may only watch",
+            Self::Shared => "everybody types here: you have the keyboard",
+            Self::Unknown => "this session has ended",
+        }
+    }
+
+    /// For somebody else who asked.
+    #[must_use]
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Already => "it has the keyboard already",
+            Self::MayNot => "it may only watch",
+            Self::Shared => "everybody types on this console",
+            Self::Unknown => "it has ended",
+        }
+    }
 }
 
 /// The sessions of one console.
@@ -51,7 +81,9 @@ pub(super) struct Desk {
     line: watch::Receiver<LineState>,
     seats: BTreeMap<u64, Seat>,
     next: u64,
+    /// Always none where everybody types.
     writer: Option<u64>,
+    rules: Sessions,
 }
 
 impl Desk {
@@ -61,6 +93,7 @@ impl Desk {
         typed: mpsc::Sender<Typed>,
         reports: mpsc::Sender<Report>,
         line: watch::Receiver<LineState>,
+        rules: Sessions,
     ) -> Self {
         Self {
             stream,
@@ -70,20 +103,34 @@ impl Desk {
             seats: BTreeMap::new(),
             next: 1,
             writer: None,
+            rules,
         }
+    }
+
+    /// Why nobody more may come in, if so.
+    #[must_use]
+    pub(super) fn closed(&self) -> Option<String> {
+        let seat = self.seats.values().next()?;
+        (self.rules.sharing == Sharing::Single).then(|| {
+            format!(
+                "it takes one session at a time, and {} ({}) is on it",
+                seat.user, seat.from
+            )
+        })
     }
 
     /// Seats a session; the caller runs its task from the [`Wire`]. The door tells the person who may type.
     pub(super) fn attach(&mut self, request: Attach) -> (Attachment, Wire) {
         let session = self.next;
         self.next += 1;
+        let shared = self.rules.sharing == Sharing::Shared;
         let writes = request.write && self.writer.is_none();
         let (output, outputs) = mpsc::channel(session::OUTPUTS);
         let (inputs, input) = mpsc::channel(session::INPUTS);
         let (notes, noted) = mpsc::channel(session::NOTES);
         let (end, ended) = oneshot::channel();
         let (writer, writing) = watch::channel(writes);
-        if writes {
+        if writes && !shared {
             self.writer = Some(session);
         }
         let live = self.stream.end();
@@ -92,6 +139,8 @@ impl Desk {
             Start::Offset(offset) => offset.min(live),
         };
         let cursor = Cursor::new(from.into());
+        let now = Timestamp::now();
+        let typed_at = Arc::new(AtomicU64::new(now.0));
         let wire = Wire {
             session,
             stream: self.stream.clone(),
@@ -107,11 +156,14 @@ impl Desk {
             end: ended,
             typed: self.typed.clone(),
             reports: self.reports.clone(),
+            idle: self.rules.idle_timeout.filter(|_| request.write),
+            typed_at: typed_at.clone(),
         };
         let seat = Seat {
             user: request.user,
             from: request.from,
-            since: Timestamp::now(),
+            since: now,
+            typed_at,
             may_write: request.write,
             writer,
             notes,
@@ -129,12 +181,19 @@ impl Desk {
         (attachment, wire)
     }
 
-    /// Makes a session the writer and tells the one before.
+    /// Makes a session the writer and tells the one before. `giver` is who gave it the keyboard, if it did not take it.
     ///
     /// # Errors
     /// [`Refused`]; nothing has changed.
-    pub(super) fn take_writer(&mut self, session: u64) -> Result<&str, Refused> {
+    pub(super) fn take_writer(
+        &mut self,
+        session: u64,
+        giver: Option<&str>,
+    ) -> Result<&str, Refused> {
         let seat = self.seats.get(&session).ok_or(Refused::Unknown)?;
+        if self.rules.sharing == Sharing::Shared && seat.may_write {
+            return Err(Refused::Shared);
+        }
         if self.writer == Some(session) {
             return Err(Refused::Already);
         }
@@ -143,14 +202,20 @@ impl Desk {
         }
         if let Some(before) = self.writer.and_then(|before| self.seats.get(&before)) {
             before.writer.send_replace(false);
-            let text = format!(
-                "{} ({}) took the keyboard, you are watching",
-                seat.user, seat.from
-            );
+            let (user, from) = (&seat.user, &seat.from);
+            let text = match giver {
+                None => format!("{user} ({from}) took the keyboard, you are watching"),
+                Some(giver) => {
+                    format!("{giver} gave the keyboard to {user} ({from}), you are watching")
+                }
+            };
             self.tell(&before.notes, &text);
         }
         seat.writer.send_replace(true);
-        self.tell(&seat.notes, "you have the keyboard");
+        match giver {
+            None => self.tell(&seat.notes, "you have the keyboard"),
+            Some(giver) => self.tell(&seat.notes, &format!("{giver} gave you the keyboard")),
+        }
         self.writer = Some(session);
         Ok(&seat.user)
     }
@@ -210,9 +275,13 @@ impl Desk {
         }
     }
 
+    /// May this session type now?
     #[must_use]
-    pub(super) fn writer(&self) -> Option<u64> {
-        self.writer
+    pub(super) fn writes(&self, session: u64) -> bool {
+        match self.rules.sharing {
+            Sharing::Shared => self.seats.get(&session).is_some_and(|seat| seat.may_write),
+            Sharing::OneWriter | Sharing::Single => self.writer == Some(session),
+        }
     }
 
     #[must_use]
@@ -232,8 +301,9 @@ impl Desk {
             id,
             user: seat.user.clone(),
             from: seat.from.clone(),
-            writer: self.writer == Some(id),
+            writer: self.writes(id),
             since: seat.since,
+            typed_at: Timestamp(seat.typed_at.load(Ordering::Relaxed)),
         };
         self.seats.iter().map(fact).collect()
     }

@@ -9,9 +9,10 @@ use tokio::time::{sleep, timeout};
 
 use super::ring::{Ring, length};
 use super::stream::Stream;
-use super::transcript::{self, Fault, Store, Writer};
+use super::transcript::{Fault, Store, Writer};
 use crate::event::Kind;
 use crate::fault;
+use crate::transcript;
 
 /// Longest the opening of a port waits for the flash.
 const OPEN_LIMIT: Duration = Duration::from_secs(5);

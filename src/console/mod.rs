@@ -7,25 +7,20 @@
 use crate::config::Console;
 use crate::supervisor::context::Context;
 
-use plug::Plugs;
-
 mod breaks;
-mod cable;
 mod desk;
 mod last_line;
 mod log;
 mod outbox;
 mod owner;
 mod patience;
-pub mod plug;
 mod port;
 mod queries;
 mod ring;
 mod session;
 mod stream;
-pub mod transcript;
+mod transcript;
 mod tty;
-mod wires;
 
 /// Why a console ended. A port that is missing or broken is a phase of the console, never an error.
 #[derive(Debug, thiserror::Error)]
@@ -34,13 +29,13 @@ pub enum Error {
     Channel { name: String },
 }
 
-/// Owns one console until it is stopped.
+/// Owns one console until it is stopped. A console on another host is reached by the interface `lan` and by no other.
 ///
 /// # Errors
 /// [`Error`], only when something inside is broken; the supervisor starts it anew.
-pub async fn run(context: Context, console: Console, plugs: Plugs) -> Result<(), Error> {
-    let place = port::Place::new(&console, plugs.roots.clone());
-    owner::run(context, console, place, plugs).await
+pub async fn run(context: Context, console: Console, lan: &str) -> Result<(), Error> {
+    let place = port::Place::new(&console, lan);
+    owner::run(context, console, place).await
 }
 
 /// A notice as every door shows it; a device line of this look has no such brackets around a session's own words.

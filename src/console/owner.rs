@@ -10,23 +10,23 @@ use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use super::breaks::Stage;
+use super::breaks::Over;
 use super::desk::Desk;
 use super::last_line::LastLine;
 use super::log::{self, Log};
 use super::outbox::{Outbox, Then};
-use super::plug::Plugs;
 use super::port::{self, Moved, Opening, Place, Port};
 use super::ring::length;
 use super::session::{Report, Typed};
 use super::stream::Stream;
-use super::transcript::{self, Fault};
+use super::transcript::Fault;
 use crate::clock::{Instant, Timestamp};
 use crate::config::Console;
 use crate::event::Kind;
 use crate::fact::{self, Fact, PortPhase};
 use crate::line::LineState;
 use crate::supervisor::context::Context;
+use crate::transcript;
 
 /// Bytes read at once; what the kernel's line discipline holds.
 const READ_MAX: usize = 4096;
@@ -44,6 +44,8 @@ const RETRY_FAILED: Duration = Duration::from_secs(2);
 /// A port that lives shorter than this has a bad cable: it is tried less and less often, down to [`SLOWEST`].
 const STEADY: Duration = Duration::from_secs(5);
 const SLOWEST: Duration = Duration::from_secs(4);
+/// As [`SLOWEST`], for a host that takes the connection and ends it at once, as a terminal server does whose port is taken.
+const SLOWEST_REMOTE: Duration = Duration::from_secs(30);
 /// Counters and the last line reach the state at most this often.
 const FACT_EVERY: Duration = Duration::from_millis(500);
 /// Sessions on one console; each costs at most 100 KiB when it stalls.
@@ -53,11 +55,8 @@ const REMIND: Duration = Duration::from_secs(2);
 /// How long sessions may take to end when the console stops.
 const PARTING: Duration = Duration::from_secs(1);
 
-mod line;
 mod presence;
 mod serve;
-
-use line::{Answering, LineBook};
 
 /// Where the port stands.
 enum Link {
@@ -74,15 +73,10 @@ enum Step {
 }
 
 /// Owns the port until the context is stopped.
-pub(super) async fn run(
-    mut context: Context,
-    console: Console,
-    place: Place,
-    plugs: Plugs,
-) -> Result<(), Error> {
+pub(super) async fn run(mut context: Context, console: Console, place: Place) -> Result<(), Error> {
     let (typed, mut typing) = mpsc::channel(2);
     let (reports, mut reported) = mpsc::channel(64);
-    let (broken, mut stages) = mpsc::channel(1);
+    let (broken, mut over) = mpsc::channel(1);
     let (faults, mut faulty) = mpsc::channel(4);
     let dir = transcript::dir(&context.dirs.state, &console.name);
     let opening = log::open(&console.name, dir, console.transcript, console.ring, faults);
@@ -95,8 +89,6 @@ pub(super) async fn run(
     let mut last_line = LastLine::default();
     last_line.push(&stream.read(stream.end().saturating_sub(512), 512).bytes);
     let mut pulse = context.pulse.clone();
-    let mut plugged = plugs.changes();
-    let (book, mut settling) = LineBook::new(&place);
     let standing = watch::Sender::new(LineState {
         line: place.line().unwrap_or_default(),
         dtr: true,
@@ -105,13 +97,20 @@ pub(super) async fn run(
     });
     let mut owner = Owner {
         outbox: Outbox::spawn(&context),
-        desk: Desk::new(stream.clone(), typed, reports, standing.subscribe()),
+        desk: Desk::new(
+            stream.clone(),
+            typed,
+            reports,
+            standing.subscribe(),
+            console.sessions.clone(),
+        ),
+        parting: console.sessions.on_last_detach,
+        typed_since: false,
+        parting_waits: false,
         number: console.number,
         standing,
         link: Link::Waiting(Instant::now()),
-        book,
         breaking: None,
-        break_enders: Vec::new(),
         broken,
         output: Bytes::new(),
         gather_until: None,
@@ -166,13 +165,7 @@ pub(super) async fn run(
             // cancel-safe per docs on Receiver::recv(); likewise
             Some(report) = reported.recv() => owner.report(report, &mut typing),
             // cancel-safe per docs on Receiver::recv(); the owner holds a sender
-            Some(stage) = stages.recv() => owner.break_stage(stage),
-            // cancel-safe per docs on Receiver::recv(); likewise
-            Some(settled) = settling.recv() => owner.settled(settled),
-            // cancel-safe per docs on Receiver::changed(); `plugs` lives as long as this loop
-            Ok(()) = plugged.changed() => owner.look_again(),
-            // cancel-safe: a timer has nothing to lose
-            () = at(owner.book.cable.wake_at()) => owner.look_at_cable(),
+            Some(done) = over.recv() => owner.break_over(done),
             // cancel-safe per docs on Receiver::recv()
             ask = owner.context.asks.recv() => match ask {
                 Some(ask) => owner.ask(ask, &mut typing),
@@ -218,16 +211,19 @@ struct Owner<'a> {
     log: Log,
     name: String,
     number: u16,
+    /// Typed when the last session has left.
+    parting: Option<String>,
+    /// Has anybody typed since then?
+    typed_since: bool,
+    /// Is it among what the port has not taken yet?
+    parting_waits: bool,
     /// How the line stands, for sessions and for the state.
     standing: watch::Sender<LineState>,
     place: Place,
     link: Link,
-    book: LineBook,
     /// Ends the break that is being held.
     breaking: Option<CancellationToken>,
-    /// Who asked for its end.
-    break_enders: Vec<Answering>,
-    broken: mpsc::Sender<Stage>,
+    broken: mpsc::Sender<Over>,
     /// Typed bytes that the port has not taken yet.
     output: Bytes,
     gather_until: Option<Instant>,
@@ -270,16 +266,18 @@ impl Owner<'_> {
 
     fn sent(&mut self, count: usize) {
         let _ = self.output.split_to(count.min(self.output.len()));
+        self.parting_waits &= !self.output.is_empty();
         self.tx_bytes += length(count);
         self.counted();
     }
 
     fn typed(&mut self, piece: Typed) {
-        if self.desk.writer() != Some(piece.session) {
+        if !self.desk.writes(piece.session) {
             return;
         }
         if let Link::Open(_) = self.link {
             self.output = piece.bytes;
+            self.typed_since = true;
             // The echo of this is read at once.
             self.gather_until = None;
             return;
@@ -336,11 +334,10 @@ impl Owner<'_> {
         self.context.observe(Fact::Console(fact::Console {
             name: self.name.clone(),
             port: self.place.to_string(),
-            line: (self.place.line()).map_or_else(String::new, |line| match self.phase {
-                // What is in effect, which may have been set since.
-                PortPhase::Open => self.standing.borrow().line.to_string(),
-                PortPhase::Gone | PortPhase::Failed => line.to_string(),
-            }),
+            line: self
+                .place
+                .line()
+                .map_or_else(String::new, |line| line.to_string()),
             phase: self.phase,
             since: self.since,
             why: self.why.clone(),

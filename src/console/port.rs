@@ -5,17 +5,19 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use super::plug::Roots;
-use crate::config::{Console, Line, Serial, Transport};
+use crate::config::{Console, Line, Transport};
 use crate::event::Kind;
 use crate::line::{LineState, Order};
 
+mod reach;
 mod serial;
+mod tcp;
 
 /// Why a port cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,9 @@ pub(super) enum Error {
     /// Not plugged in, or unplugged this moment.
     #[error("{port} is not there")]
     Gone { port: String },
+    /// Over the network: nobody there, or nobody who takes the connection.
+    #[error("{port}: {why}")]
+    Unreached { port: String, why: String },
     #[error("{port} is used by another program")]
     Busy { port: String },
     #[error("{port} is no serial port")]
@@ -41,7 +46,7 @@ impl Error {
     /// Is the port away, rather than there and unusable?
     #[must_use]
     pub(super) fn is_gone(&self) -> bool {
-        matches!(self, Self::Gone { .. })
+        matches!(self, Self::Gone { .. } | Self::Unreached { .. })
     }
 }
 
@@ -53,6 +58,7 @@ pub(super) enum Moved {
     /// The port took so many bytes of the output.
     Wrote(usize),
     /// The far side told how the line stands now. `cable` in it means nothing: the owner judges that.
+    #[allow(dead_code, reason = "a tty is asked and plain TCP knows of no line")]
     Told(LineState),
     /// The port is gone, for this reason. Drop it at once.
     Lost(String),
@@ -120,30 +126,33 @@ pub(super) trait Control: Send + Sync {
 }
 
 /// Longest an order may take: a USB adapter that hangs, a terminal server that does not answer.
+#[allow(dead_code, reason = "for transports that wait for an answer")]
 pub(super) const ORDER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Where the port of a console is, and what opening it takes.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     transport: Transport,
-    roots: Arc<Roots>,
+    /// The interface that consoles on other hosts are reached by.
+    lan: Arc<str>,
 }
 
 impl Place {
     #[must_use]
-    pub(super) fn new(console: &Console, roots: Arc<Roots>) -> Self {
+    pub(super) fn new(console: &Console, lan: &str) -> Self {
         Self {
             transport: console.transport.clone(),
-            roots,
+            lan: lan.into(),
         }
     }
 
-    /// Begins to open it. Every transport has one line here. `attended`: somebody is attached.
+    /// Begins to open it. Every transport has one line here.
     #[must_use]
-    pub(super) fn open(&self, attended: bool) -> Opening {
+    pub(super) fn open(&self) -> Opening {
         match self.transport.clone() {
-            Transport::Serial(config) => {
-                Box::pin(serial::open(config, self.roots.clone(), attended))
+            Transport::Serial { port, line } => Box::pin(serial::open(port, line)),
+            Transport::Tcp { address } => {
+                Box::pin(tcp::open(self.to_string(), self.lan.clone(), address))
             }
         }
     }
@@ -152,15 +161,24 @@ impl Place {
     #[must_use]
     pub(super) fn line(&self) -> Option<Line> {
         match &self.transport {
-            Transport::Serial(serial) => Some(serial.line),
+            Transport::Serial { line, .. } => Some(*line),
+            Transport::Tcp { .. } => None,
         }
     }
 
-    /// What only a tty has.
+    /// Is it on another host? Trying costs the LAN packets then, and the other end a process.
     #[must_use]
-    pub(super) fn serial(&self) -> Option<&Serial> {
+    pub(super) fn is_remote(&self) -> bool {
+        self.transport.is_remote()
+    }
+
+    /// The device file, for what only a tty has.
+    #[must_use]
+    #[allow(dead_code, reason = "for what looks for the device file")]
+    pub(super) fn device(&self) -> Option<&PathBuf> {
         match &self.transport {
-            Transport::Serial(serial) => Some(serial),
+            Transport::Serial { port, .. } => Some(port),
+            Transport::Tcp { .. } => None,
         }
     }
 }
@@ -169,7 +187,8 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.transport {
-            Transport::Serial(serial) => write!(f, "{}", serial.port),
+            Transport::Serial { port, .. } => write!(f, "{}", port.display()),
+            Transport::Tcp { address } => write!(f, "tcp://{address}"),
         }
     }
 }

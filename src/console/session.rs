@@ -3,17 +3,17 @@
 use std::collections::VecDeque;
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout};
 
 use super::patience::Cursor;
 use super::queries::Queries;
 use super::stream::Stream;
-use crate::clock::Instant;
+use crate::clock::{Instant, Timestamp};
 use crate::command::{Input, Output};
 
 /// Outputs that may wait at a door.
@@ -33,12 +33,27 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// A watcher who types is told so at most this often.
 const REMIND: Duration = Duration::from_secs(5);
 
+/// A person is told this long before an idle session ends.
+const IDLE_WARNING: Duration = Duration::from_secs(60);
+
 /// What a session tells the owner.
 #[derive(Debug)]
 pub(super) enum Report {
-    Break { session: u64, millis: u64 },
-    TakeWriter { session: u64 },
-    Ended { session: u64, reason: String },
+    Break {
+        session: u64,
+        millis: u64,
+    },
+    TakeWriter {
+        session: u64,
+    },
+    /// Nothing was typed for as long as the console allows.
+    Idle {
+        session: u64,
+    },
+    Ended {
+        session: u64,
+        reason: String,
+    },
 }
 
 /// Bytes for the line.
@@ -78,6 +93,10 @@ pub(super) struct Wire {
     pub end: oneshot::Receiver<String>,
     pub typed: mpsc::Sender<Typed>,
     pub reports: mpsc::Sender<Report>,
+    /// How long it may type nothing.
+    pub idle: Option<Duration>,
+    /// Where it tells when it last typed: wall time in milliseconds.
+    pub typed_at: Arc<AtomicU64>,
 }
 
 /// Serves one session until its door or the owner ends it.
@@ -99,20 +118,25 @@ pub(super) async fn run(wire: Wire) {
         queries: Queries::default(),
         output: wire.output.clone(),
     };
-    let intake = intake(
+    let intake = Intake {
         session,
-        wire.input,
-        wire.writer,
-        wire.typed,
-        reports.clone(),
-        wire.output.clone(),
-    );
+        input: wire.input,
+        writer: wire.writer,
+        typed: wire.typed,
+        reports: reports.clone(),
+        output: wire.output.clone(),
+        typed_at: wire.typed_at,
+        idle: wire.idle.map(Idle::new),
+        queue: VecDeque::new(),
+        queued: 0,
+        reminded: None,
+    };
     let reason = tokio::select! {
         // cancel-safe: the session ends with whichever comes first, nothing is resumed
         biased;
         reason = wire.end => Some(reason.unwrap_or_else(|_| "the console service restarts".into())),
         () = pump.run() => None,
-        () = intake => None,
+        () = intake.run() => None,
     };
     if let Some(reason) = &reason {
         let last = pump.output.send(Output::Ended(reason.clone()));
@@ -225,60 +249,144 @@ async fn recv<T>(receiver: &mut mpsc::Receiver<T>) -> T {
 }
 
 /// Takes what the door gives. Bytes queue up to [`TYPED_MAX`]; a break and a take-over pass them.
-///
-/// Returns when the owner is gone. A door that only drops its input has ended typing: what it typed is still sent.
-async fn intake(
+struct Intake {
     session: u64,
-    mut input: mpsc::Receiver<Input>,
-    mut writer: watch::Receiver<bool>,
+    input: mpsc::Receiver<Input>,
+    writer: watch::Receiver<bool>,
     typed: mpsc::Sender<Typed>,
     reports: mpsc::Sender<Report>,
     output: mpsc::Sender<Output>,
-) {
-    let mut queue: VecDeque<Bytes> = VecDeque::new();
-    let mut queued = 0;
-    let mut ended = false;
-    let mut reminded: Option<Instant> = None;
-    loop {
-        tokio::select! {
-            // cancel-safe per docs on Receiver::recv()
-            got = input.recv(), if !ended && queued < TYPED_MAX => match got {
-                Some(Input::Bytes(bytes)) if *writer.borrow() => {
-                    queued += bytes.len();
-                    queue.push_back(bytes);
-                }
-                Some(Input::Bytes(_)) => {
-                    let now = Instant::now();
-                    if reminded.is_none_or(|at| now.saturating_duration_since(at) >= REMIND) {
-                        reminded = Some(now);
-                        // A full output says enough.
-                        let _ = output.try_send(Output::Notice(super::notice("you are watching: not sent")));
+    typed_at: Arc<AtomicU64>,
+    idle: Option<Idle>,
+    queue: VecDeque<Bytes>,
+    queued: usize,
+    reminded: Option<Instant>,
+}
+
+impl Intake {
+    /// Returns when the owner is gone. A door that only drops its input has ended typing: what it typed is still sent.
+    async fn run(mut self) {
+        let mut ended = false;
+        let typed = self.typed.clone();
+        loop {
+            tokio::select! {
+                // cancel-safe per docs on Receiver::recv()
+                got = self.input.recv(), if !ended && self.queued < TYPED_MAX => {
+                    match got.map(|input| self.take(input)) {
+                        Some(None) => {}
+                        Some(Some(report)) => {
+                            if self.reports.send(report).await.is_err() { return }
+                        }
+                        None => ended = true,
                     }
                 }
-                Some(Input::Break { millis }) => {
-                    (queue, queued) = (VecDeque::new(), 0);
-                    if reports.send(Report::Break { session, millis }).await.is_err() { return }
+                // cancel-safe per docs on Sender::reserve(): only the place in the queue is lost, and nobody else is in it
+                permit = typed.reserve(), if !self.queue.is_empty() => {
+                    let Ok(permit) = permit else { return };
+                    if let Some(front) = self.queue.front_mut() {
+                        let bytes = front.split_to(front.len().min(PIECE_MAX));
+                        self.queued -= bytes.len();
+                        if front.is_empty() { self.queue.pop_front(); }
+                        if !bytes.is_empty() { permit.send(Typed { session: self.session, bytes }); }
+                    }
                 }
-                Some(Input::TakeWriter) => {
-                    if reports.send(Report::TakeWriter { session }).await.is_err() { return }
+                // cancel-safe per docs on watch::Receiver::changed()
+                changed = self.writer.changed() => {
+                    if changed.is_err() { return }
+                    if !*self.writer.borrow_and_update() { self.forget() }
                 }
-                None => ended = true,
-            },
-            // cancel-safe per docs on Sender::reserve(): only the place in the queue is lost, and nobody else is in it
-            permit = typed.reserve(), if !queue.is_empty() => {
-                let Ok(permit) = permit else { return };
-                if let Some(front) = queue.front_mut() {
-                    let bytes = front.split_to(front.len().min(PIECE_MAX));
-                    queued -= bytes.len();
-                    if front.is_empty() { queue.pop_front(); }
-                    if !bytes.is_empty() { permit.send(Typed { session, bytes }); }
+                // cancel-safe: a timer has nothing to lose
+                warn = Idle::due(&self.idle) => {
+                    if let Some(text) = warn {
+                        // A full output says enough: the person does not even look.
+                        let _ = self.output.try_send(Output::Notice(super::notice(&text)));
+                    } else if self.reports.send(Report::Idle { session: self.session }).await.is_err() {
+                        return;
+                    }
+                    self.idle = self.idle.and_then(Idle::next);
                 }
-            },
-            // cancel-safe per docs on watch::Receiver::changed()
-            changed = writer.changed() => {
-                if changed.is_err() { return }
-                if !*writer.borrow_and_update() { (queue, queued) = (VecDeque::new(), 0) }
-            },
+            }
         }
+    }
+
+    /// Queues bytes; gives what the owner must know.
+    fn take(&mut self, input: Input) -> Option<Report> {
+        let session = self.session;
+        self.typed_at.store(Timestamp::now().0, Ordering::Relaxed);
+        self.idle = self.idle.map(|idle| Idle::new(idle.limit));
+        match input {
+            Input::Bytes(bytes) if *self.writer.borrow() => {
+                self.queued += bytes.len();
+                self.queue.push_back(bytes);
+                None
+            }
+            Input::Bytes(_) => {
+                let now = Instant::now();
+                let quiet = |at| now.saturating_duration_since(at) >= REMIND;
+                if self.reminded.is_none_or(quiet) {
+                    self.reminded = Some(now);
+                    let text = super::notice("you are watching: not sent");
+                    // A full output says enough.
+                    let _ = self.output.try_send(Output::Notice(text));
+                }
+                None
+            }
+            Input::Break { millis } => {
+                self.forget();
+                Some(Report::Break { session, millis })
+            }
+            Input::TakeWriter => Some(Report::TakeWriter { session }),
+        }
+    }
+
+    fn forget(&mut self) {
+        (self.queue, self.queued) = (VecDeque::new(), 0);
+    }
+}
+
+/// The clock of a session that types nothing.
+#[derive(Clone, Copy, Debug)]
+struct Idle {
+    limit: Duration,
+    since: Instant,
+    warned: bool,
+}
+
+impl Idle {
+    fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            since: Instant::now(),
+            warned: false,
+        }
+    }
+
+    /// How long before the end the person is told.
+    fn lead(&self) -> Duration {
+        IDLE_WARNING.min(self.limit / 2)
+    }
+
+    /// Waits for the next step: a warning, or `None` for the end. For ever without a limit.
+    async fn due(idle: &Option<Self>) -> Option<String> {
+        let Some(idle) = idle else {
+            return pending().await;
+        };
+        if idle.warned {
+            sleep_until(idle.since + idle.limit).await;
+            return None;
+        }
+        sleep_until(idle.since + (idle.limit - idle.lead())).await;
+        let left = idle.lead().as_secs().max(1);
+        Some(format!(
+            "you typed nothing for long: this session ends in {left} s"
+        ))
+    }
+
+    /// After a warning comes the end, after the end nothing.
+    fn next(self) -> Option<Self> {
+        (!self.warned).then_some(Self {
+            warned: true,
+            ..self
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! The control socket: a door for `oobctl` on the board. Whoever connects is who the kernel says. Knows no device.
 
+mod log;
+mod rights;
 mod serve;
 mod view;
 pub mod wire;
@@ -23,6 +25,7 @@ use crate::journal;
 use crate::state::Store;
 use crate::supervisor::context::Context;
 
+pub use rights::needed;
 pub use serve::{Caller, House, Identity, serve};
 
 use wire::{Response, Wire};

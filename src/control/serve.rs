@@ -1,6 +1,7 @@
 //! One conversation over any byte stream: the control socket's, or the SSH door's for commands it runs in-process.
 //! Looks rights up at each step; knows no device.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use crate::journal;
 use crate::state::Store;
 use crate::supervisor::context::{Context, Dirs};
 
+use super::log;
+use super::rights;
 use super::view;
 use super::wire::{self, Error, Query, Request, Response, Wire};
 
@@ -76,6 +79,11 @@ impl House {
     pub(super) fn access(&self) -> &Directory {
         &self.access
     }
+
+    /// The folder of what survives a reboot.
+    pub(super) fn state_dir(&self) -> &Path {
+        &self.dirs.state
+    }
 }
 
 /// Who is at the other end; the door has made sure of it.
@@ -97,7 +105,7 @@ pub struct Caller {
 
 impl Caller {
     /// Rights as they are now.
-    fn person(&self, house: &House) -> Result<Arc<Person>, Response> {
+    pub(super) fn person(&self, house: &House) -> Result<Arc<Person>, Response> {
         match &self.identity {
             Identity::Root => Ok(Arc::new(Person::root("root@console"))),
             Identity::User(name) => house.access.person(name).ok_or_else(|| {
@@ -173,6 +181,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                 Request::CheckConfig { text } => {
                     let response = self.check_config(text, &person).await;
                     self.wire.send(&response).await?;
+                }
+                Request::Log { console, query } => {
+                    let done =
+                        log::answer(&mut self.wire, &self.house, &self.caller, &console, query);
+                    done.await?;
                 }
                 Request::Input(_) => {
                     let fault = Refusal::Failed("no console is attached".into());
@@ -328,7 +341,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
     }
 
     async fn carry_out(&self, command: Command, person: &Person) -> Response {
-        if let Err(sentence) = person.may(Right::of(&command)) {
+        if let Err(sentence) = person.may(rights::needed(&command, &self.house.store.now(), person))
+        {
             return Response::Denied(sentence);
         }
         if let Command::WriteNote { text } = &command

@@ -14,6 +14,31 @@ pub(super) fn state(mut state: State, person: &Person) -> State {
             .is_none_or(|name| person.sees(name))
     });
     state
+        .config_problems
+        .retain(|problem| !names_hidden(problem, person));
+    state
+}
+
+/// Does the text speak of a console that this person may not see, as `console NAME` or `console.NAME`?
+fn names_hidden(text: &str, person: &Person) -> bool {
+    let mut rest = text;
+    while let Some(at) = rest.find("console") {
+        rest = &rest[at + "console".len()..];
+        let Some(after) = rest.strip_prefix([' ', '.']) else {
+            continue;
+        };
+        // A name in quotes has a dot in it.
+        let after = after.trim_start_matches('"');
+        let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let end = after.find(|c| !inside(c)).unwrap_or(after.len());
+        let word = &after[..end];
+        // The name, or what follows it after a dot: `console.edge.serial`, `console edge.`
+        let mut heads = word.match_indices('.').map(|(at, _)| &word[..at]);
+        if !word.is_empty() && !person.sees(word) && !heads.any(|head| person.sees(head)) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Does this person get this event for this question?
@@ -27,6 +52,19 @@ pub(super) fn shows(event: &Event, query: &Query, person: &Person) -> bool {
         && query.severity.is_none_or(|least| event.severity <= least)
         && query.source.as_ref().is_none_or(from_source)
         && console(event).is_none_or(|console| person.sees(console))
+        && !texts(&event.kind).any(|text| names_hidden(text, person))
+}
+
+/// What an event says in words of its own, where it may name consoles.
+fn texts(kind: &Kind) -> impl Iterator<Item = &str> {
+    let (one, many): (&str, &[String]) = match kind {
+        Kind::CommandGiven { command, .. } => (command, &[]),
+        Kind::OwnerFailed { owner, .. } => (owner, &[]),
+        Kind::ConfigApplied { restarted } => ("", restarted),
+        Kind::ConfigRefused { problems, .. } => ("", problems),
+        _ => ("", &[]),
+    };
+    std::iter::once(one).chain(many.iter().map(String::as_str))
 }
 
 /// The console an event is about.
@@ -75,6 +113,40 @@ mod tests {
             console: console.into(),
             reason: "unplugged".into(),
         };
+        let given = |command: &str| Kind::CommandGiven {
+            actor: "root".into(),
+            command: command.into(),
+            outcome: "done".into(),
+        };
+        for (text, shown) in [
+            ("end session 1 on console core-switch", true),
+            ("end session 1 on console edge", false),
+            ("find out what the device on console edge is called", false),
+            ("scan for uplink hotspot", true),
+            ("console", true),
+        ] {
+            let event = event(3, "control", given(text));
+            assert_eq!(shows(&event, &Query::default(), &alice), shown, "{text}");
+        }
+        let restarted = |names: &[&str]| Kind::ConfigApplied {
+            restarted: names.iter().map(ToString::to_string).collect(),
+        };
+        for (names, shown) in [
+            (&["link", "console.core-switch"][..], true),
+            (&["link", "console.edge"], false),
+        ] {
+            let event = event(4, "supervisor", restarted(names));
+            assert_eq!(shows(&event, &Query::default(), &alice), shown, "{names:?}");
+        }
+        let mut picture = State {
+            config_problems: vec![
+                "line 3, column 1: console.edge.serial.port: `x` is no device".into(),
+                "line 9, column 1: console.core-switch.line: no".into(),
+            ],
+            ..State::default()
+        };
+        picture = state(picture, &alice);
+        assert_eq!(picture.config_problems.len(), 1);
         let core = event(7, "console.core-switch", lost("core-switch"));
         let edge = event(8, "console.edge", lost("edge"));
         let all = Query::default();

@@ -13,6 +13,7 @@ use crate::command::{Command, Input, Output, Refusal, Reply};
 use crate::config::Problem;
 use crate::event::{Event, Severity};
 use crate::state::State;
+use crate::transcript;
 
 /// A frame longer than this ends the conversation.
 pub const LONGEST_FRAME: usize = 1 << 20;
@@ -40,6 +41,12 @@ pub enum Request {
     Input(Input),
     /// Checks a text, or the board's own file when there is none, without applying it. Answered by [`Response::Checked`].
     CheckConfig { text: Option<String> },
+    /// Asks the transcript of a console. Answered by [`Response::Log`], as many as it takes, then [`Response::End`]
+    /// unless it follows.
+    Log {
+        console: String,
+        query: transcript::Query,
+    },
 }
 
 /// Which events.
@@ -81,6 +88,7 @@ pub enum Response {
         file: String,
         problems: Vec<Problem>,
     },
+    Log(Vec<transcript::Item>),
 }
 
 /// Why a conversation ended early.
@@ -198,8 +206,12 @@ mod tests {
             },
             Request::Input(Input::TakeWriter),
             Request::CheckConfig { text: None },
+            Request::Log {
+                console: String::new(),
+                query: transcript::Query::default(),
+            },
         ];
-        assert!(requests.iter().map(number).eq(0..7));
+        assert!(requests.iter().map(number).eq(0..8));
         let number = |value: &Response| postcard::to_stdvec(value).unwrap()[0];
         let responses = [
             Response::State(Box::default()),
@@ -217,8 +229,9 @@ mod tests {
                 file: String::new(),
                 problems: vec![],
             },
+            Response::Log(vec![]),
         ];
-        assert!(responses.iter().map(number).eq(0..9));
+        assert!(responses.iter().map(number).eq(0..10));
     }
 
     #[tokio::test]

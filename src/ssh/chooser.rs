@@ -199,6 +199,7 @@ mod tests {
             from: "ssh".into(),
             writer,
             since: Timestamp(0),
+            typed_at: Timestamp(0),
         };
         Row::new(&Console {
             name: name.into(),

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::cli::{self, Face, Link};
 use crate::control::{self, Caller, Identity};
 
-use super::attach::{self, Ended};
+use super::attach;
 use super::house::House;
 use super::login::Login;
 use super::session;
@@ -51,7 +51,7 @@ pub(super) async fn run(
     {
         let name = name.clone();
         let ended = attach::run(house, login, terminal, &name).await?;
-        return Ok(Ended::status(ended));
+        return Ok(attach::status(&ended));
     }
     carry_out(house, login, terminal, words).await
 }
@@ -104,7 +104,7 @@ async fn feed(reader: &mut Reader, typed: DuplexStream) -> Gone {
                     typed = None;
                 }
             }
-            (Ok(Heard::Bytes(_)), None) => {}
+            (Ok(Heard::Bytes(_)), None) | (Ok(Heard::Break { .. } | Heard::TakeWriter), _) => {}
             (Ok(Heard::Eof), _) => typed = None,
             (Err(gone), _) => return gone,
         }

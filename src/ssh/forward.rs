@@ -1,7 +1,6 @@
 //! `ssh -L`, `-D`, `-J`: one connection to one LAN host, opened by us, bound to the LAN interface, authorised and
 //! journaled. Packets are never forwarded; a socket of ours can never leave by an uplink.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,8 +9,8 @@ use std::time::Duration;
 use russh::server::{ChannelOpenHandle, Msg};
 use russh::{Channel, ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -203,7 +202,7 @@ async fn open(
 }
 
 async fn reach_out(interface: &str, target: SocketAddr) -> Result<(TcpStream, SocketAddr), String> {
-    match timeout(CONNECT_LIMIT, connect(interface, target)).await {
+    match timeout(CONNECT_LIMIT, tcp::connect(interface, target)).await {
         Ok(Ok(stream)) => Ok((stream, target)),
         Ok(Err(e)) => Err(e.to_string()),
         Err(_) => Err("the host does not answer".into()),
@@ -230,19 +229,6 @@ pub(super) async fn lan(house: &House) -> Lan {
         Err(_) => vec![],
     };
     Lan::new(&house.store.now(), &house.lan_interface, &ours)
-}
-
-/// Bound to the interface first: wherever routes and rules point, this socket stays on the LAN.
-async fn connect(interface: &str, target: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if target.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    }?;
-    socket.bind_device(Some(interface.as_bytes()))?;
-    let stream = socket.connect(target).await?;
-    tcp::prepare(&stream)?;
-    Ok(stream)
 }
 
 /// Both directions until both have ended, or one failed.

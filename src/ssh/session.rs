@@ -36,7 +36,7 @@ pub(super) async fn run(
     match &login.target {
         Target::Console(name) => attach::run(house, login, terminal, name)
             .await
-            .map(Ended::status),
+            .map(|ended| attach::status(&ended)),
         Target::Any | Target::Chooser => choose(house, login, terminal).await,
     }
 }
@@ -49,7 +49,7 @@ async fn choose(house: &House, login: &Arc<Login>, terminal: &mut Terminal) -> R
         let name = only.name.clone();
         return attach::run(house, login, terminal, &name)
             .await
-            .map(Ended::status);
+            .map(|ended| attach::status(&ended));
     }
     if !terminal.writer.is_terminal {
         let user = &login.person.name;

@@ -11,9 +11,7 @@ const LINE: usize = 256;
 const COLUMNS: (u32, u32, u32) = (80, 20, 500);
 const ROWS: (u32, u32, u32) = (24, 4, 500);
 
-/// The client is gone; there is nobody to tell.
-#[derive(Debug)]
-pub(super) struct Gone;
+pub(super) use crate::session::{Gone, Heard};
 
 /// What a prompt got.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,14 +19,6 @@ pub(super) enum Answer {
     Line(String),
     /// Ctrl-C, or Ctrl-D on an empty line.
     Enough,
-}
-
-/// Something the client did.
-#[derive(Debug)]
-pub(super) enum Heard {
-    Bytes(Bytes),
-    /// It will send no more bytes, but still reads.
-    Eof,
 }
 
 /// Both halves of a session channel.
@@ -114,6 +104,7 @@ impl Terminal {
                 match self.reader.next().await? {
                     Heard::Bytes(bytes) => self.reader.ahead = bytes,
                     Heard::Eof => return Err(Gone),
+                    Heard::Break { .. } | Heard::TakeWriter => continue,
                 }
             }
             let byte = self.reader.ahead.split_to(1)[0];

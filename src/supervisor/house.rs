@@ -7,7 +7,6 @@ use super::context::{Context, Dirs};
 use super::owner::{Fault, Run, Spec};
 use crate::access::Directory;
 use crate::config::{Config, Console, Lan, Oob, Probe, Ssh, Uplink};
-use crate::console::plug::{self, Plugs, Roots};
 use crate::journal::Reader;
 use crate::state::Store;
 use crate::{console, control, link, ssh, uplink};
@@ -25,9 +24,11 @@ pub enum Part {
         uplinks: Vec<Uplink>,
         ssh_port: u16,
     },
-    /// What serial ports are plugged in.
-    Ports,
-    Console(Console),
+    Console {
+        console: Console,
+        /// The LAN's interface, for a console that is reached over it.
+        lan: Option<String>,
+    },
     Uplink {
         uplink: Uplink,
         oob: Oob,
@@ -61,10 +62,12 @@ pub fn parts(config: &Config) -> Vec<Part> {
             ssh_port,
         },
     ];
-    parts.push(Part::Ports);
-    parts.extend(config.consoles.iter().cloned().map(Part::Console));
-    parts.push(Part::Control);
     let lan_interface = config.lan.interface.clone();
+    parts.extend(config.consoles.iter().cloned().map(|console| {
+        let lan = console.transport.is_remote().then(|| lan_interface.clone());
+        Part::Console { console, lan }
+    }));
+    parts.push(Part::Control);
     parts.push(Part::Ssh {
         ssh: config.ssh.clone(),
         lan_interface,
@@ -95,8 +98,7 @@ impl Part {
         match self {
             Self::Link { .. } => "link".into(),
             Self::Guard { .. } => "guard".into(),
-            Self::Ports => "ports".into(),
-            Self::Console(console) => format!("console.{}", console.name),
+            Self::Console { console, .. } => format!("console.{}", console.name),
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
             Self::Indicator { .. } => "indicator".into(),
             Self::Ssh { .. } => "ssh".into(),
@@ -132,11 +134,11 @@ impl Part {
             access,
             store,
             journal,
-            plugs,
         } = doors;
         match self {
-            Self::Ports => boxed(plug::run(ctx, plugs)),
-            Self::Console(console) => boxed(console::run(ctx, console, plugs)),
+            Self::Console { console, lan } => {
+                boxed(async move { console::run(ctx, console, &lan.unwrap_or_default()).await })
+            }
             Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
             Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),
             Self::Ssh { ssh, lan_interface } => {
@@ -171,8 +173,6 @@ pub struct Doors {
     pub access: Arc<Directory>,
     pub store: Store,
     pub journal: Reader,
-    /// Wakes consoles whose port is plugged in.
-    pub plugs: Plugs,
 }
 
 impl Doors {
@@ -183,7 +183,6 @@ impl Doors {
             access: Arc::new(Directory::new(&config.users)),
             store,
             journal,
-            plugs: Plugs::new(Roots::default()),
         }
     }
 }

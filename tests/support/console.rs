@@ -1,5 +1,5 @@
 //! A console owner on a pty farm: the real owner, a real journal, a pty master that plays the device.
-#![allow(unreachable_pub, dead_code, reason = "shared by the tests beside it")]
+#![allow(unreachable_pub, reason = "shared by the tests beside it")]
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
@@ -11,8 +11,7 @@ use oobd::bus::Bus;
 use oobd::command::{
     Actor, Attach, Attachment, Command, Commands, Input, Output, Refusal, Reply, Start,
 };
-use oobd::config::{Console, Flow, Line, Parity, PortName, Serial, Transport};
-use oobd::console::plug::{Plugs, Roots};
+use oobd::config::{Console, Flow, Line, Parity, Sessions, Transport};
 use oobd::event::{Event, Kind};
 use oobd::fact;
 use oobd::journal::Limits;
@@ -63,8 +62,6 @@ pub struct Bench {
     pub tracker: TaskTracker,
     pub console: Console,
     pub owner: Option<JoinHandle<Result<(), oobd::console::Error>>>,
-    /// Looks at this machine's own ports; nobody wakes the owner.
-    pub plugs: Plugs,
     bus: Bus,
     _pulse: watch::Sender<u64>,
 }
@@ -80,19 +77,19 @@ impl Bench {
         let console = Console {
             name: "core".into(),
             number: 1,
-            transport: Transport::Serial(Serial::new(
-                PortName::Path(dir.path().join("port")),
-                Line {
+            transport: Transport::Serial {
+                port: dir.path().join("port"),
+                line: Line {
                     baud: 115_200,
                     parity: Parity::None,
                     data_bits: 8,
                     stop_bits: 1,
                     flow: Flow::None,
                 },
-            )),
+            },
             ring: 64 * 1024,
             transcript: 1024 * 1024,
-            discover: None,
+            sessions: Sessions::default(),
         };
         Self {
             events: bus.subscribe(),
@@ -100,7 +97,6 @@ impl Bench {
             stop: CancellationToken::new(),
             tracker: TaskTracker::new(),
             owner: None,
-            plugs: Plugs::new(Roots::default()),
             _pulse: watch::Sender::new(0),
             dir,
             store,
@@ -138,11 +134,10 @@ impl Bench {
                 notes: self.dir.path().into(),
             }),
         };
-        self.owner = Some(tokio::spawn(oobd::console::run(
-            context,
-            self.console.clone(),
-            self.plugs.clone(),
-        )));
+        let console = self.console.clone();
+        self.owner = Some(tokio::spawn(async move {
+            oobd::console::run(context, console, "eth0").await
+        }));
     }
 
     /// Stops the owner and waits for every task of its.

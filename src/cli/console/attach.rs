@@ -31,8 +31,11 @@ pub(super) async fn run(
     watch: bool,
     history: u32,
 ) -> Result<(), Failure> {
+    let name = &super::users::find(&client.state().await?, name)?
+        .name
+        .clone();
     let request = Request::Attach {
-        console: name.to_owned(),
+        console: name.clone(),
         write: !watch,
         history,
     };

@@ -1,6 +1,8 @@
 //! `oobctl console`: serial consoles, one file per verb that does more than print a table.
 
 mod attach;
+mod log;
+pub(super) mod users;
 
 use clap::Subcommand;
 
@@ -22,9 +24,23 @@ const LAST_LINE: usize = 40;
 pub(super) enum Verb {
     /// All consoles and who is on them
     List,
+    /// Who is on the consoles, from where, since when
+    Users {
+        /// Label, number or the start of the label of one console
+        name: Option<String>,
+    },
+    /// End sessions: your own, or anybody's as an administrator
+    Kick(users::Kick),
+    /// Give the keyboard to a session
+    Give {
+        /// Label, number or the start of the label
+        name: String,
+        /// Number of the session, as `console users` shows it
+        session: u64,
+    },
     /// Join a console; `~.` at the start of a line leaves, `~?` helps
     Attach {
-        /// As oobd.toml names it
+        /// Label, number or the start of the label
         name: String,
         /// Look only, never type
         #[arg(long, short)]
@@ -33,6 +49,8 @@ pub(super) enum Verb {
         #[arg(long, value_name = "BYTES", default_value_t = 4096)]
         history: u32,
     },
+    /// What it said, from the record on flash; newest last
+    Log(log::Args),
 }
 
 pub(super) async fn run(
@@ -43,11 +61,15 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match verb {
         Verb::List => list(form, client, face).await,
+        Verb::Users { name } => users::users(name.as_deref(), form, client, face).await,
+        Verb::Kick(kick) => users::kick(&kick, form, client, face).await,
+        Verb::Give { name, session } => users::give(&name, session, form, client, face).await,
         Verb::Attach {
             name,
             watch,
             history,
         } => attach::run(client, face, &name, watch, history).await,
+        Verb::Log(args) => log::run(args, form, client, face).await,
     }
 }
 

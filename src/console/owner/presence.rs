@@ -2,24 +2,18 @@
 
 use bytes::Bytes;
 
-use super::{Link, Owner, RETRY_FAILED, RETRY_GONE, SLOWEST, STEADY};
+use super::{Link, Owner, RETRY_FAILED, RETRY_GONE, SLOWEST, SLOWEST_REMOTE, STEADY};
 use crate::clock::{Instant, Timestamp};
 use crate::console::outbox::Then;
 use crate::console::port::{self, Port};
 use crate::event::Kind;
 use crate::fact::PortPhase;
 use crate::fault;
+use crate::line::LineState;
 
 impl Owner<'_> {
     pub(super) fn open(&mut self) {
-        self.link = Link::Opening(self.place.open(!self.desk.is_empty()));
-    }
-
-    /// A port was plugged in somewhere: look for ours without waiting for the next turn.
-    pub(super) fn look_again(&mut self) {
-        if matches!(self.link, Link::Waiting(_)) {
-            self.link = Link::Waiting(Instant::now());
-        }
+        self.link = Link::Opening(self.place.open());
     }
 
     pub(super) fn opened(&mut self, mut port: Box<dyn Port>) {
@@ -28,9 +22,8 @@ impl Owner<'_> {
             None => "open".into(),
         };
         let events = port.events();
-        let state = port.state();
+        self.told(port.state());
         self.link = Link::Open(port);
-        self.line_opened(state);
         self.opened_at = Some(Instant::now());
         self.reminded = None;
         self.phase = PortPhase::Open;
@@ -49,6 +42,19 @@ impl Owner<'_> {
         self.changed();
     }
 
+    /// How the line stands now, by the word of the transport.
+    pub(super) fn told(&mut self, state: LineState) {
+        let cable = self.standing.borrow().cable;
+        let state = LineState { cable, ..state };
+        if self.standing.send_if_modified(|was| {
+            let news = *was != state;
+            *was = state;
+            news
+        }) {
+            self.changed();
+        }
+    }
+
     pub(super) fn unusable(&mut self, error: &port::Error) {
         let phase = if error.is_gone() {
             PortPhase::Gone
@@ -59,6 +65,10 @@ impl Owner<'_> {
             PortPhase::Failed => RETRY_FAILED,
             PortPhase::Open | PortPhase::Gone => self.retry,
         };
+        if self.place.is_remote() {
+            // What an early end has set, stays.
+            self.retry = (self.retry * 2).min(SLOWEST.max(self.retry));
+        }
         self.link = Link::Waiting(Instant::now() + wait);
         self.away(phase, &fault::chain(error));
     }
@@ -66,10 +76,15 @@ impl Owner<'_> {
     pub(super) fn lost(&mut self, reason: &str) {
         // Dropping the port closes it now: while we held it the kernel would give the device another number.
         let steady = self.opened_at.is_some_and(|at| at.elapsed() >= STEADY);
+        let slowest = if self.place.is_remote() {
+            SLOWEST_REMOTE
+        } else {
+            SLOWEST
+        };
         self.retry = if steady {
             RETRY_GONE
         } else {
-            (self.retry * 2).min(SLOWEST)
+            (self.retry * 2).min(slowest)
         };
         self.link = Link::Waiting(Instant::now() + self.retry);
         self.output = Bytes::new();
@@ -77,7 +92,6 @@ impl Owner<'_> {
         if let Some(cut) = &self.breaking {
             cut.cancel();
         }
-        self.line_lost();
         let why = format!("{}: {reason}", self.place);
         self.away(PortPhase::Gone, &why);
     }

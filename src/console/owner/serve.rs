@@ -1,15 +1,15 @@
 //! What sessions and commands ask of the owner: join, leave, take the keyboard, break, disconnect.
 
-use std::time::Duration;
-
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{Link, Owner, SESSIONS_MAX};
 use crate::command::{Actor, Ask, Attach, Attachment, Command, Refusal, Reply};
-use crate::console::breaks::{self, Answer, Asked, Over, Stage};
+use crate::console::breaks::{self, Asked, Over};
 use crate::console::desk::Refused;
 use crate::console::outbox::Then;
+use crate::console::ring::length;
 use crate::console::session::{self, Report, Typed};
 use crate::event::Kind;
 use crate::fact::PortPhase;
@@ -19,41 +19,47 @@ impl Owner<'_> {
     pub(super) fn report(&mut self, report: Report, typing: &mut mpsc::Receiver<Typed>) {
         match report {
             Report::Break { session, millis } => {
-                if self.desk.writer() != Some(session) {
+                if !self.desk.writes(session) {
                     return self
                         .desk
                         .tell_one(session, "you are watching: no break sent");
                 }
                 let user = self.desk.user(session).unwrap_or_default().to_owned();
-                let answer = Answer::Never;
-                let length = Some(breaks::length(millis));
-                let asked = Asked { user, answer };
-                if let Err((refusal, _)) = self.start_break(length, asked, typing) {
+                let asked = Asked { user, reply: None };
+                if let Err((refusal, _)) = self.start_break(millis, asked, typing) {
                     self.desk.tell_one(session, &refusal.to_string());
                 }
             }
-            Report::TakeWriter { session } => self.take_writer(session, typing),
+            Report::TakeWriter { session } => {
+                if let Err(refused) = self.take_writer(session, None, typing) {
+                    self.desk.tell_one(session, refused.sentence());
+                }
+            }
+            Report::Idle { session } => {
+                self.desk.end(session, "nothing was typed for too long");
+            }
             Report::Ended { session, reason } => self.ended(session, reason),
         }
     }
 
-    pub(super) fn take_writer(&mut self, session: u64, typing: &mut mpsc::Receiver<Typed>) {
-        match self.desk.take_writer(session) {
-            Ok(user) => {
-                let event = Kind::WriterChanged {
-                    console: self.name.clone(),
-                    session,
-                    user: user.to_owned(),
-                };
-                // What the one before had queued must not run into what the new one types.
-                self.discard(typing);
-                self.publish(event, Then::Nothing);
-                self.changed();
-            }
-            Err(Refused::Already) => self.desk.tell_one(session, "you have the keyboard"),
-            Err(Refused::MayNot) => self.desk.tell_one(session, "this session may only watch"),
-            Err(Refused::Unknown) => {}
-        }
+    /// `giver` is who gives the keyboard, if the session does not take it.
+    fn take_writer(
+        &mut self,
+        session: u64,
+        giver: Option<&str>,
+        typing: &mut mpsc::Receiver<Typed>,
+    ) -> Result<(), Refused> {
+        let user = self.desk.take_writer(session, giver)?;
+        let event = Kind::WriterChanged {
+            console: self.name.clone(),
+            session,
+            user: user.to_owned(),
+        };
+        // What the one before had queued must not run into what the new one types.
+        self.discard(typing);
+        self.publish(event, Then::Nothing);
+        self.changed();
+        Ok(())
     }
 
     pub(super) fn ended(&mut self, session: u64, reason: String) {
@@ -67,8 +73,29 @@ impl Owner<'_> {
             reason,
         };
         self.publish(event, Then::Nothing);
-        self.follow_sessions();
         self.changed();
+        if self.desk.is_empty() {
+            self.type_parting();
+        }
+    }
+
+    /// Everybody has left: types what the configuration says, if anybody typed before.
+    fn type_parting(&mut self) {
+        let typed = std::mem::take(&mut self.typed_since);
+        let Some(parting) = self.parting.clone().filter(|_| typed) else {
+            return;
+        };
+        // A board that stops is about to close the port; nothing would go out.
+        if self.context.stop.is_cancelled() || !matches!(self.link, Link::Open(_)) {
+            return;
+        }
+        let bytes = length(parting.len());
+        // Behind what the last one typed and the port has not taken yet.
+        self.output = Bytes::from([&self.output[..], parting.as_bytes()].concat());
+        self.parting_waits = true;
+        self.gather_until = None;
+        let console = self.name.clone();
+        self.publish(Kind::DetachStringTyped { console, bytes }, Then::Nothing);
     }
 
     pub(super) fn ask(&mut self, ask: Ask, typing: &mut mpsc::Receiver<Typed>) {
@@ -81,6 +108,10 @@ impl Owner<'_> {
                     };
                     // The asker may have left.
                     return drop(reply.send(Err(refusal)));
+                }
+                if let Some(why) = self.desk.closed() {
+                    let what = format!("console {}", self.name);
+                    return drop(reply.send(Err(Refusal::Busy { what, why })));
                 }
                 self.attach(request, reply);
             }
@@ -98,19 +129,34 @@ impl Owner<'_> {
                         });
                     drop(reply.send(answer));
                 }
+                Command::GiveWriter { session, .. } => {
+                    let given = self.take_writer(session, Some(&actor.to_string()), typing);
+                    let answer = given
+                        .map(|()| Reply::Done)
+                        .map_err(|refused| match refused {
+                            Refused::Unknown => Refusal::Unknown {
+                                what: format!("session {session} on console {}", self.name),
+                            },
+                            other => {
+                                Refusal::Failed(format!("session {session}: {}", other.reason()))
+                            }
+                        });
+                    drop(reply.send(answer));
+                }
                 Command::SendBreak { millis, .. } => {
                     let user = match actor {
                         Actor::User { name, .. } | Actor::Owner(name) => name,
                     };
-                    let answer = Answer::Over(reply);
-                    let length = Some(breaks::length(millis));
-                    let asked = Asked { user, answer };
-                    if let Err((refusal, asked)) = self.start_break(length, asked, typing) {
-                        asked.answer.refuse(refusal);
+                    let asked = Asked {
+                        user,
+                        reply: Some(reply),
+                    };
+                    if let Err((refusal, asked)) = self.start_break(millis, asked, typing)
+                        && let Some(reply) = asked.reply
+                    {
+                        drop(reply.send(Err(refusal)));
                     }
                 }
-                Command::SetLine { order, .. } => self.set_line(actor, order, reply, typing),
-                Command::ResetCounters { .. } => self.reset_counters(reply),
                 _ => {
                     let text = format!("a console cannot do this: {command:?}");
                     drop(reply.send(Err(Refusal::Failed(text))));
@@ -125,6 +171,10 @@ impl Owner<'_> {
         reply: oneshot::Sender<Result<Attachment, Refusal>>,
     ) {
         let (user, from) = (request.user.clone(), request.from.clone());
+        if std::mem::take(&mut self.parting_waits) {
+            // The port has not taken it yet; it must not run into what this one types.
+            self.output = Bytes::new();
+        }
         let (attachment, wire) = self.desk.attach(request);
         if self.phase != PortPhase::Open {
             self.desk.tell_one(wire.session, &self.away_notice());
@@ -138,14 +188,12 @@ impl Owner<'_> {
         };
         self.context.tracker.spawn(session::run(wire));
         self.publish(event, Then::Attach(reply, Box::new(attachment)));
-        self.follow_sessions();
         self.changed();
     }
 
-    /// Without a length whoever asked ends it.
     pub(super) fn start_break(
         &mut self,
-        length: Option<Duration>,
+        millis: u64,
         asked: Asked,
         typing: &mut mpsc::Receiver<Typed>,
     ) -> Result<(), (Refusal, Asked)> {
@@ -167,38 +215,25 @@ impl Owner<'_> {
         self.discard(typing);
         let cut = CancellationToken::new();
         self.breaking = Some(cut.clone());
-        let (gate, broken) = (self.book.gate.clone(), self.broken.clone());
-        let held = breaks::hold(control, gate, length, cut, asked, broken);
-        self.context.tracker.spawn(held);
+        let (length, broken) = (breaks::length(millis), self.broken.clone());
+        self.context.tracker.spawn(async move {
+            let over = breaks::hold(control, length, cut, asked).await;
+            // The owner stops: nobody is left to tell.
+            let _ = broken.send(over).await;
+        });
         Ok(())
     }
 
-    pub(super) fn break_stage(&mut self, stage: Stage) {
-        match stage {
-            Stage::Begun(asker) => {
-                self.standing.send_modify(|state| state.breaking = true);
-                self.counted();
-                if let Some(reply) = asker {
-                    drop(reply.send(Ok(self.line_reply())));
-                }
-            }
-            Stage::Over(over) => self.break_over(over),
-        }
-    }
-
-    fn break_over(&mut self, over: Over) {
+    pub(super) fn break_over(&mut self, over: Over) {
         self.breaking = None;
-        self.standing.send_modify(|state| state.breaking = false);
-        self.counted();
-        for reply in std::mem::take(&mut self.break_enders) {
-            drop(reply.send(Ok(self.line_reply())));
-        }
-        let Asked { user, answer } = over.asked;
+        let Asked { user, reply } = over.asked;
         if let Some(fault) = over.fault {
             tracing::warn!(console = self.name, fault, "no break");
             let text = format!("no break was sent: {fault}");
             self.desk.tell_all(&text);
-            answer.refuse(Refusal::Failed(text));
+            if let Some(reply) = reply {
+                drop(reply.send(Err(Refusal::Failed(text))));
+            }
             return;
         }
         let millis = u64::try_from(over.length.as_millis()).unwrap_or(u64::MAX);
@@ -209,10 +244,6 @@ impl Owner<'_> {
             user,
             millis,
         };
-        let then = match answer {
-            Answer::Over(reply) => Then::Reply(reply),
-            Answer::Never | Answer::Begun(_) => Then::Nothing,
-        };
-        self.publish(event, then);
+        self.publish(event, reply.map_or(Then::Nothing, Then::Reply));
     }
 }

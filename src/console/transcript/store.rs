@@ -8,10 +8,8 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::index::{self, Mark, Record};
-use super::{Error, index_path, log_path, starts};
 use crate::clock::Timestamp;
-use crate::console::ring::length;
+use crate::transcript::{self, Error, Mark, Record, index_path, length, log_path, starts};
 
 /// Segments per quota: dropping the oldest drops an eighth of the transcript.
 const SEGMENTS: u64 = 8;
@@ -316,7 +314,7 @@ fn recover(file: &mut File, path: &Path) -> Result<(u64, u64), Error> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)
         .map_err(Error::io("read", path))?;
-    let (records, used) = index::decode(&bytes);
+    let (records, used) = transcript::decode(&bytes);
     let used = length(used);
     if used < length(bytes.len()) {
         tracing::warn!(path = %path.display(), "cut a torn tail off a transcript's index");

@@ -12,9 +12,10 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::console::ring::{Ring, length};
+use crate::console::ring::Ring;
 use crate::console::stream::Stream;
 use crate::event::Kind;
+use crate::transcript::{Entry, Error, Mark, Page, Reader, Since, index_path, length};
 
 const QUOTA: u64 = 1024 * 1024;
 

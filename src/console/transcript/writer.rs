@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::index::{Mark, Record};
-use super::{Error, Store};
+use super::Store;
 use crate::clock::{Instant, Timestamp};
 use crate::console::patience::{Cursor, Patience};
-use crate::console::ring::length;
 use crate::console::stream::Stream;
 use crate::event::Kind;
 use crate::fault;
+use crate::transcript::{Error, Mark, Record, length};
 
 /// A power cut takes at most what came in so long …
 const SYNC_EVERY: Duration = Duration::from_secs(5);

@@ -1,0 +1,35 @@
+//! The pure modules under fuzz, taken as files: the whole of oobd under a sanitizer would build for many minutes.
+//! A module that stops being pure stops building here.
+
+#![allow(dead_code, unreachable_pub, reason = "the modules are used in part")]
+
+#[path = "../../src/clock.rs"]
+pub mod clock;
+#[path = "../../src/escape.rs"]
+pub mod escape;
+pub mod console;
+
+/// Cuts fuzz input into reads: the first byte says how long each is (1 to `longest`), round after round.
+pub struct Reads<'a> {
+    rest: &'a [u8],
+    longest: usize,
+}
+
+impl<'a> Reads<'a> {
+    #[must_use]
+    pub fn new(data: &'a [u8], longest: usize) -> Self {
+        Self { rest: data, longest }
+    }
+}
+
+impl<'a> Iterator for Reads<'a> {
+    type Item = (u8, &'a [u8]);
+
+    /// A control byte and the read that follows it.
+    fn next(&mut self) -> Option<Self::Item> {
+        let (&control, rest) = self.rest.split_first()?;
+        let (read, rest) = rest.split_at(rest.len().min(1 + usize::from(control) % self.longest));
+        self.rest = rest;
+        Some((control, read))
+    }
+}
