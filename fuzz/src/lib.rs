@@ -8,6 +8,10 @@ pub mod clock;
 #[path = "../../src/escape.rs"]
 pub mod escape;
 pub mod console;
+#[path = "../../src/line.rs"]
+pub mod line;
+#[path = "../../src/telnet/mod.rs"]
+pub mod telnet;
 
 /// Cuts fuzz input into reads: the first byte says how long each is (1 to `longest`), round after round.
 pub struct Reads<'a> {
