@@ -12,15 +12,25 @@ use crate::line::LineState;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
     Link(Link),
-    LinkGone { interface: String },
+    LinkGone {
+        interface: String,
+    },
     Uplink(Uplink),
-    UplinkGone { name: String },
+    UplinkGone {
+        name: String,
+    },
     Console(Console),
-    ConsoleGone { name: String },
+    ConsoleGone {
+        name: String,
+    },
     Guard(Guard),
     Owner(Owner),
-    OwnerGone { name: String },
+    OwnerGone {
+        name: String,
+    },
     Door(Door),
+    /// All that are plugged in now.
+    SerialPorts(Vec<SerialPort>),
 }
 
 /// What a link is to us.
@@ -134,6 +144,25 @@ pub struct Console {
     pub number: u16,
     /// What the device calls itself, once it was asked.
     pub device: Option<String>,
+}
+
+/// A serial port that is plugged in, whether a console uses it or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SerialPort {
+    /// Device file, e.g. `/dev/ttyUSB0`; another one after the next start.
+    pub device: String,
+    /// Where it is plugged in, as `usb` of a console takes it; `None` for what is no USB.
+    pub position: Option<String>,
+    /// The kernel's driver, e.g. `ftdi_sio`.
+    pub driver: String,
+    /// Vendor and product, e.g. `0403:6001`.
+    pub usb_id: Option<String>,
+    pub maker: Option<String>,
+    pub product: Option<String>,
+    /// The adapter's own number; cheap ones have none.
+    pub serial: Option<String>,
+    /// Names under `/dev/serial/by-path` and `by-id`.
+    pub links: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::clock::Timestamp;
-use crate::fact::{Console, Door, Fact, Guard, Link, LinkRole, Owner, Uplink, UplinkPhase};
+use crate::fact::{
+    Console, Door, Fact, Guard, Link, LinkRole, Owner, SerialPort, Uplink, UplinkPhase,
+};
 
 /// Everything a door shows. Maps are keyed by the name that oobd.toml gives (links by interface).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub struct State {
     pub guard: Guard,
     pub doors: BTreeMap<String, Door>,
     pub owners: BTreeMap<String, Owner>,
+    /// Serial ports that are plugged in, in the order of their device files.
+    pub ports: Vec<SerialPort>,
 }
 
 impl State {
@@ -62,6 +66,7 @@ impl State {
             Fact::Door(door) => {
                 self.doors.insert(door.name.clone(), door);
             }
+            Fact::SerialPorts(ports) => self.ports = ports,
         }
         self.oob = self.working_networks() > 1;
     }

@@ -72,7 +72,7 @@ pub(super) fn consoles(table: &Table<'_>) -> Vec<Console> {
         let claim = console.transport.claim();
         if let Some((port, keys)) = &claim
             && let Some(first) = taken.get(port)
-            && let Some(place) = field.inner(keys)
+            && let Some(place) = keys.iter().find_map(|keys| field.inner(keys))
         {
             place.wrong(format!("in use by `console.{first}` already"));
         }

@@ -3,8 +3,10 @@
 use super::reader::Table;
 use super::transport::{self, Transport};
 
+mod discover;
 mod sessions;
 
+pub use discover::Discover;
 pub use sessions::{Sessions, Sharing};
 
 const KIB: u64 = 1 << 10;
@@ -22,6 +24,8 @@ pub struct Console {
     pub transcript: u64,
     /// How people share it.
     pub sessions: Sessions,
+    /// Ask the device by itself, and how often.
+    pub discover: Option<Discover>,
 }
 
 impl Console {
@@ -30,6 +34,7 @@ impl Console {
         let ring = table.take("ring");
         let transcript = table.take("transcript");
         let sessions = Sessions::read(&mut table);
+        let discover = table.take("discover");
         table.later(&["telnet", "rfc2217", "raw"]);
         let kind = table.one_of(transport::KINDS, transport::LATER);
         table.finish();
@@ -37,14 +42,20 @@ impl Console {
         let ring = ring.and_then(|field| field.size(16 * KIB..=8 * MIB));
         let ring = usize::try_from(ring.unwrap_or(256 * KIB)).ok()?;
         let transcript = transcript.and_then(|field| field.size(64 * KIB..=1024 * MIB));
+        let discover = discover.map(|field| Discover::read(&field));
         let (kind, settings) = kind?;
+        let transport = Transport::read(kind, settings.table()?);
         Some(Self {
             name,
             number: number.unwrap_or(place),
-            transport: Transport::read(kind, settings.table()?)?,
+            transport: transport?,
             ring,
             transcript: transcript.unwrap_or(8 * MIB),
             sessions,
+            discover: match discover {
+                Some(discover) => Some(discover?),
+                None => None,
+            },
         })
     }
 }

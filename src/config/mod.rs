@@ -20,13 +20,13 @@ mod user;
 mod values;
 
 pub use crate::line::{Flow, Line, Parity};
-pub use console::{Console, Sessions, Sharing};
+pub use console::{Console, Discover, Sessions, Sharing};
 pub use device::{Device, Ssh};
 pub use lan::{Lan, LanAddress};
 pub use oob::{Mode, Oob, Probe};
 pub use problem::{Place, Problem, render};
 pub use secret::{Folders, Secret};
-pub use transport::Transport;
+pub use transport::{CableWire, Dtr, PortName, Position, Serial, Transport};
 pub use uplink::{DoorName, MOST_UPLINKS, Sae, Uplink, UplinkKind, Wifi};
 pub use user::{Role, User};
 

@@ -1,6 +1,6 @@
 //! What is allowed, and yet worth a word to who checks a file. Never a reason to refuse it.
 
-use super::{Config, Transport, UplinkKind};
+use super::{Config, PortName, Serial, Transport, UplinkKind};
 
 /// Remarks about a good configuration, in the order of the file.
 pub(super) fn remarks(config: &Config) -> Vec<String> {
@@ -24,13 +24,17 @@ pub(super) fn remarks(config: &Config) -> Vec<String> {
         }
     }
     for console in &config.consoles {
-        let Transport::Serial { port, .. } = &console.transport else {
+        let Transport::Serial(Serial {
+            port: PortName::Path(port),
+            ..
+        }) = &console.transport
+        else {
             continue;
         };
         let file = port.file_name().unwrap_or_default().to_string_lossy();
         if file.starts_with("ttyUSB") || file.starts_with("ttyACM") {
             said.push(format!(
-                "console.{}: {} may be another adapter after a restart; a name under /dev/serial/by-path stays",
+                "console.{}: {} may be another adapter after a restart; a name under /dev/serial/by-path, or usb = \"…\", stays",
                 console.name,
                 port.display()
             ));

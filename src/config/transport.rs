@@ -1,18 +1,20 @@
 //! What a console sits on: the keys `serial` and `network` of `[console.NAME]`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Component, Path, PathBuf};
 
 use super::reader::{Field, Table};
 use crate::line::{Flow, Line};
 
+mod position;
+mod serial;
+
+pub use position::Position;
+pub use serial::{CableWire, Dtr, PortName, Serial};
+
 /// Where the port of a console is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transport {
-    Serial {
-        port: PathBuf,
-        line: Line,
-    },
+    Serial(Serial),
     /// Bytes as they are over TCP.
     Tcp {
         address: SocketAddr,
@@ -27,7 +29,7 @@ impl Transport {
     pub(super) fn read(kind: &str, table: Table<'_>) -> Option<Self> {
         match kind {
             "network" => read_network(table),
-            _ => read_serial(table),
+            _ => Serial::read(table).map(Self::Serial),
         }
     }
 
@@ -35,31 +37,25 @@ impl Transport {
     #[must_use]
     pub fn is_remote(&self) -> bool {
         match self {
-            Self::Serial { .. } => false,
+            Self::Serial(_) => false,
             Self::Tcp { .. } => true,
         }
     }
 
-    /// What no two consoles can share, and the keys it stands at.
-    pub(super) fn claim(&self) -> Option<(String, [&'static str; 2])> {
+    /// What no two consoles can share, and the keys it may stand at.
+    pub(super) fn claim(&self) -> Option<(String, Keys)> {
         match self {
-            Self::Serial { port, .. } => Some((port.display().to_string(), ["serial", "port"])),
-            Self::Tcp { address } => Some((address.to_string(), ["network", "tcp"])),
+            Self::Serial(serial) => Some((
+                serial.port.to_string(),
+                &[&["serial", "port"], &["serial", "usb"]],
+            )),
+            Self::Tcp { address } => Some((address.to_string(), &[&["network", "tcp"]])),
         }
     }
 }
 
-fn read_serial(mut table: Table<'_>) -> Option<Transport> {
-    let port = table.need("port", "write port = \"/dev/serial/by-path/…\"");
-    let line = table.take("line");
-    let flow = table.take("flow");
-    table.finish();
-    let port = port.and_then(|field| field.parsed(read_port));
-    Some(Transport::Serial {
-        line: read_line(line, flow)?,
-        port: port?,
-    })
-}
+/// Paths of keys.
+type Keys = &'static [&'static [&'static str]];
 
 fn read_network(mut table: Table<'_>) -> Option<Transport> {
     let tcp = table.take("tcp");
@@ -111,21 +107,6 @@ fn one_host(address: IpAddr) -> Result<(), String> {
     Ok(())
 }
 
-fn read_port(text: &str) -> Result<PathBuf, String> {
-    let path = Path::new(text);
-    let plain = path
-        .components()
-        .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-    if !path.is_absolute() || !plain || text.contains('\0') || path.file_name().is_none() {
-        return Err(format!(
-            "`{}` is no device; write its whole path, as in \"/dev/serial/by-path/…\" or \"/dev/ttyUSB0\"",
-            text.escape_debug()
-        ));
-    }
-    // `components` takes doubled slashes out, so that one port has one name.
-    Ok(path.components().collect())
-}
-
 const FLOWS: [(&str, Flow); 3] = [
     ("none", Flow::None),
     ("rtscts", Flow::RtsCts),
@@ -135,17 +116,6 @@ const FLOWS: [(&str, Flow); 3] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ports() {
-        assert_eq!(
-            read_port("/dev//ttyUSB0"),
-            Ok(PathBuf::from("/dev/ttyUSB0"))
-        );
-        for text in ["", "ttyUSB0", "/", "/dev/../etc/shadow", "/dev/a\0b"] {
-            assert!(read_port(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn addresses() {

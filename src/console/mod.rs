@@ -7,13 +7,17 @@
 use crate::config::Console;
 use crate::supervisor::context::Context;
 
+use plug::Plugs;
+
 mod breaks;
+mod cable;
 mod desk;
 mod last_line;
 mod log;
 mod outbox;
 mod owner;
 mod patience;
+pub mod plug;
 mod port;
 mod queries;
 mod ring;
@@ -21,6 +25,7 @@ mod session;
 mod stream;
 mod transcript;
 mod tty;
+mod wires;
 
 /// Why a console ended. A port that is missing or broken is a phase of the console, never an error.
 #[derive(Debug, thiserror::Error)]
@@ -33,9 +38,9 @@ pub enum Error {
 ///
 /// # Errors
 /// [`Error`], only when something inside is broken; the supervisor starts it anew.
-pub async fn run(context: Context, console: Console, lan: &str) -> Result<(), Error> {
-    let place = port::Place::new(&console, lan);
-    owner::run(context, console, place).await
+pub async fn run(context: Context, console: Console, lan: &str, plugs: Plugs) -> Result<(), Error> {
+    let place = port::Place::new(&console, lan, plugs.roots.clone());
+    owner::run(context, console, place, plugs).await
 }
 
 /// A notice as every door shows it; a device line of this look has no such brackets around a session's own words.

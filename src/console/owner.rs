@@ -10,11 +10,12 @@ use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use super::breaks::Over;
+use super::breaks::Stage;
 use super::desk::Desk;
 use super::last_line::LastLine;
 use super::log::{self, Log};
 use super::outbox::{Outbox, Then};
+use super::plug::Plugs;
 use super::port::{self, Moved, Opening, Place, Port};
 use super::ring::length;
 use super::session::{Report, Typed};
@@ -55,8 +56,11 @@ const REMIND: Duration = Duration::from_secs(2);
 /// How long sessions may take to end when the console stops.
 const PARTING: Duration = Duration::from_secs(1);
 
+mod line;
 mod presence;
 mod serve;
+
+use line::{Answering, LineBook};
 
 /// Where the port stands.
 enum Link {
@@ -73,10 +77,15 @@ enum Step {
 }
 
 /// Owns the port until the context is stopped.
-pub(super) async fn run(mut context: Context, console: Console, place: Place) -> Result<(), Error> {
+pub(super) async fn run(
+    mut context: Context,
+    console: Console,
+    place: Place,
+    plugs: Plugs,
+) -> Result<(), Error> {
     let (typed, mut typing) = mpsc::channel(2);
     let (reports, mut reported) = mpsc::channel(64);
-    let (broken, mut over) = mpsc::channel(1);
+    let (broken, mut stages) = mpsc::channel(1);
     let (faults, mut faulty) = mpsc::channel(4);
     let dir = transcript::dir(&context.dirs.state, &console.name);
     let opening = log::open(&console.name, dir, console.transcript, console.ring, faults);
@@ -89,6 +98,8 @@ pub(super) async fn run(mut context: Context, console: Console, place: Place) ->
     let mut last_line = LastLine::default();
     last_line.push(&stream.read(stream.end().saturating_sub(512), 512).bytes);
     let mut pulse = context.pulse.clone();
+    let mut plugged = plugs.changes();
+    let (book, mut settling) = LineBook::new(&place);
     let standing = watch::Sender::new(LineState {
         line: place.line().unwrap_or_default(),
         dtr: true,
@@ -110,7 +121,9 @@ pub(super) async fn run(mut context: Context, console: Console, place: Place) ->
         number: console.number,
         standing,
         link: Link::Waiting(Instant::now()),
+        book,
         breaking: None,
+        break_enders: Vec::new(),
         broken,
         output: Bytes::new(),
         gather_until: None,
@@ -165,7 +178,13 @@ pub(super) async fn run(mut context: Context, console: Console, place: Place) ->
             // cancel-safe per docs on Receiver::recv(); likewise
             Some(report) = reported.recv() => owner.report(report, &mut typing),
             // cancel-safe per docs on Receiver::recv(); the owner holds a sender
-            Some(done) = over.recv() => owner.break_over(done),
+            Some(stage) = stages.recv() => owner.break_stage(stage),
+            // cancel-safe per docs on Receiver::recv(); likewise
+            Some(settled) = settling.recv() => owner.settled(settled),
+            // cancel-safe per docs on Receiver::changed(); `plugs` lives as long as this loop
+            Ok(()) = plugged.changed() => owner.look_again(),
+            // cancel-safe: a timer has nothing to lose
+            () = at(owner.book.cable.wake_at()) => owner.look_at_cable(),
             // cancel-safe per docs on Receiver::recv()
             ask = owner.context.asks.recv() => match ask {
                 Some(ask) => owner.ask(ask, &mut typing),
@@ -221,9 +240,12 @@ struct Owner<'a> {
     standing: watch::Sender<LineState>,
     place: Place,
     link: Link,
+    book: LineBook,
     /// Ends the break that is being held.
     breaking: Option<CancellationToken>,
-    broken: mpsc::Sender<Over>,
+    /// Who asked for its end.
+    break_enders: Vec<Answering>,
+    broken: mpsc::Sender<Stage>,
     /// Typed bytes that the port has not taken yet.
     output: Bytes,
     gather_until: Option<Instant>,
@@ -334,10 +356,11 @@ impl Owner<'_> {
         self.context.observe(Fact::Console(fact::Console {
             name: self.name.clone(),
             port: self.place.to_string(),
-            line: self
-                .place
-                .line()
-                .map_or_else(String::new, |line| line.to_string()),
+            line: (self.place.line()).map_or_else(String::new, |line| match self.phase {
+                // What is in effect, which may have been set since.
+                PortPhase::Open => self.standing.borrow().line.to_string(),
+                PortPhase::Gone | PortPhase::Failed => line.to_string(),
+            }),
             phase: self.phase,
             since: self.since,
             why: self.why.clone(),

@@ -5,13 +5,13 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use crate::config::{Console, Line, Transport};
+use super::plug::Roots;
+use crate::config::{Console, Line, Serial, Transport};
 use crate::event::Kind;
 use crate::line::{LineState, Order};
 
@@ -58,7 +58,6 @@ pub(super) enum Moved {
     /// The port took so many bytes of the output.
     Wrote(usize),
     /// The far side told how the line stands now. `cable` in it means nothing: the owner judges that.
-    #[allow(dead_code, reason = "a tty is asked and plain TCP knows of no line")]
     Told(LineState),
     /// The port is gone, for this reason. Drop it at once.
     Lost(String),
@@ -126,7 +125,6 @@ pub(super) trait Control: Send + Sync {
 }
 
 /// Longest an order may take: a USB adapter that hangs, a terminal server that does not answer.
-#[allow(dead_code, reason = "for transports that wait for an answer")]
 pub(super) const ORDER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Where the port of a console is, and what opening it takes.
@@ -135,22 +133,26 @@ pub(super) struct Place {
     transport: Transport,
     /// The interface that consoles on other hosts are reached by.
     lan: Arc<str>,
+    roots: Arc<Roots>,
 }
 
 impl Place {
     #[must_use]
-    pub(super) fn new(console: &Console, lan: &str) -> Self {
+    pub(super) fn new(console: &Console, lan: &str, roots: Arc<Roots>) -> Self {
         Self {
             transport: console.transport.clone(),
             lan: lan.into(),
+            roots,
         }
     }
 
-    /// Begins to open it. Every transport has one line here.
+    /// Begins to open it. Every transport has one line here. `attended`: somebody is attached.
     #[must_use]
-    pub(super) fn open(&self) -> Opening {
+    pub(super) fn open(&self, attended: bool) -> Opening {
         match self.transport.clone() {
-            Transport::Serial { port, line } => Box::pin(serial::open(port, line)),
+            Transport::Serial(config) => {
+                Box::pin(serial::open(config, self.roots.clone(), attended))
+            }
             Transport::Tcp { address } => {
                 Box::pin(tcp::open(self.to_string(), self.lan.clone(), address))
             }
@@ -161,7 +163,7 @@ impl Place {
     #[must_use]
     pub(super) fn line(&self) -> Option<Line> {
         match &self.transport {
-            Transport::Serial { line, .. } => Some(*line),
+            Transport::Serial(serial) => Some(serial.line),
             Transport::Tcp { .. } => None,
         }
     }
@@ -172,12 +174,11 @@ impl Place {
         self.transport.is_remote()
     }
 
-    /// The device file, for what only a tty has.
+    /// What only a tty has.
     #[must_use]
-    #[allow(dead_code, reason = "for what looks for the device file")]
-    pub(super) fn device(&self) -> Option<&PathBuf> {
+    pub(super) fn serial(&self) -> Option<&Serial> {
         match &self.transport {
-            Transport::Serial { port, .. } => Some(port),
+            Transport::Serial(serial) => Some(serial),
             Transport::Tcp { .. } => None,
         }
     }
@@ -187,7 +188,7 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.transport {
-            Transport::Serial { port, .. } => write!(f, "{}", port.display()),
+            Transport::Serial(serial) => write!(f, "{}", serial.port),
             Transport::Tcp { address } => write!(f, "tcp://{address}"),
         }
     }

@@ -21,6 +21,7 @@ use serialport::TTYPort;
 use tokio_serial::SerialStream;
 
 use super::port::Error;
+use super::wires;
 use crate::config::{Flow, Line, Parity};
 
 /// Baud rates further off than this many thousandths do not carry data over ten bits.
@@ -73,13 +74,16 @@ pub(super) struct Opened {
     pub port: TTYPort,
     /// Baud rate the driver really uses, when it differs from what was asked.
     pub baud_in_effect: Option<u32>,
+    /// Modem lines and counters at the start.
+    pub reading: wires::Reading,
 }
 
-/// Opens a port raw, exclusive, with HUPCL off and CLOCAL on. Blocks: a USB adapter that hangs answers after seconds.
+/// Opens a port raw, exclusive, with HUPCL off and CLOCAL on. The kernel raises DTR and RTS as it opens; with `dtr` off
+/// DTR falls again at once, before anything else is set. Blocks: a USB adapter that hangs answers after seconds.
 ///
 /// # Errors
 /// [`Error`]; the file is closed again.
-pub(super) fn open(path: &Path, line: Line) -> Result<Opened, Error> {
+pub(super) fn open(path: &Path, line: Line, dtr: bool) -> Result<Opened, Error> {
     let port = path.display().to_string();
     let file = OpenOptions::new()
         .read(true)
@@ -94,13 +98,19 @@ pub(super) fn open(path: &Path, line: Line) -> Result<Opened, Error> {
     done(unsafe { sys::tiocexcl(fd.as_raw_fd()) })
         .map_err(|source| classify(&port, "reserve", source))?;
     lock(&fd).map_err(|source| classify(&port, "lock", source))?;
+    if !dtr {
+        wires::drive(fd.as_fd(), wires::Output::Dtr, false)
+            .map_err(|source| classify(&port, "lower DTR of", source))?;
+    }
     let baud_in_effect = set_line(fd.as_fd(), line, &port)?;
     relax(fd.as_fd());
+    let reading = wires::read(fd.as_fd()).unwrap_or_default();
     // SAFETY: the descriptor is open and its ownership passes to the TTYPort, which closes it.
     let port = unsafe { TTYPort::from_raw_fd(fd.into_raw_fd()) };
     Ok(Opened {
         port,
         baud_in_effect,
+        reading,
     })
 }
 
@@ -130,7 +140,10 @@ pub(super) fn discard_output(fd: BorrowedFd<'_>) {
 }
 
 /// Sets speed, frame and flow control; gives back the baud rate in effect when the driver rounded it.
-fn set_line(fd: BorrowedFd<'_>, line: Line, port: &str) -> Result<Option<u32>, Error> {
+///
+/// # Errors
+/// [`Error`]; some of it may have been set.
+pub(super) fn set_line(fd: BorrowedFd<'_>, line: Line, port: &str) -> Result<Option<u32>, Error> {
     let mut termios =
         get_termios(fd).map_err(|source| classify(port, "read settings of", source))?;
     // Raw, every byte value passes both ways, errors in the frame show as bytes instead of silence.
@@ -261,7 +274,8 @@ fn done(result: nix::Result<libc::c_int>) -> io::Result<()> {
     result.map(drop).map_err(io::Error::from)
 }
 
-fn classify(port: &str, what: &'static str, source: io::Error) -> Error {
+/// What a failed call means for the port.
+pub(super) fn classify(port: &str, what: &'static str, source: io::Error) -> Error {
     let port = port.to_owned();
     match source.raw_os_error() {
         // EIO: the other side of a pty is closed, or the adapter was pulled while we opened it.

@@ -7,6 +7,7 @@ use super::context::{Context, Dirs};
 use super::owner::{Fault, Run, Spec};
 use crate::access::Directory;
 use crate::config::{Config, Console, Lan, Oob, Probe, Ssh, Uplink};
+use crate::console::plug::{self, Plugs, Roots};
 use crate::journal::Reader;
 use crate::state::Store;
 use crate::{console, control, link, ssh, uplink};
@@ -24,6 +25,8 @@ pub enum Part {
         uplinks: Vec<Uplink>,
         ssh_port: u16,
     },
+    /// What serial ports are plugged in.
+    Ports,
     Console {
         console: Console,
         /// The LAN's interface, for a console that is reached over it.
@@ -63,6 +66,7 @@ pub fn parts(config: &Config) -> Vec<Part> {
         },
     ];
     let lan_interface = config.lan.interface.clone();
+    parts.push(Part::Ports);
     parts.extend(config.consoles.iter().cloned().map(|console| {
         let lan = console.transport.is_remote().then(|| lan_interface.clone());
         Part::Console { console, lan }
@@ -98,6 +102,7 @@ impl Part {
         match self {
             Self::Link { .. } => "link".into(),
             Self::Guard { .. } => "guard".into(),
+            Self::Ports => "ports".into(),
             Self::Console { console, .. } => format!("console.{}", console.name),
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
             Self::Indicator { .. } => "indicator".into(),
@@ -134,11 +139,14 @@ impl Part {
             access,
             store,
             journal,
+            plugs,
         } = doors;
         match self {
-            Self::Console { console, lan } => {
-                boxed(async move { console::run(ctx, console, &lan.unwrap_or_default()).await })
-            }
+            Self::Ports => boxed(plug::run(ctx, plugs)),
+            Self::Console { console, lan } => boxed(async move {
+                let lan = lan.unwrap_or_default();
+                console::run(ctx, console, &lan, plugs).await
+            }),
             Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
             Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),
             Self::Ssh { ssh, lan_interface } => {
@@ -173,6 +181,8 @@ pub struct Doors {
     pub access: Arc<Directory>,
     pub store: Store,
     pub journal: Reader,
+    /// Wakes consoles whose port is plugged in.
+    pub plugs: Plugs,
 }
 
 impl Doors {
@@ -183,6 +193,7 @@ impl Doors {
             access: Arc::new(Directory::new(&config.users)),
             store,
             journal,
+            plugs: Plugs::new(Roots::default()),
         }
     }
 }

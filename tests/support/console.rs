@@ -1,5 +1,5 @@
 //! A console owner on a pty farm: the real owner, a real journal, a pty master that plays the device.
-#![allow(unreachable_pub, reason = "shared by the tests beside it")]
+#![allow(unreachable_pub, dead_code, reason = "shared by the tests beside it")]
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
@@ -11,7 +11,8 @@ use oobd::bus::Bus;
 use oobd::command::{
     Actor, Attach, Attachment, Command, Commands, Input, Output, Refusal, Reply, Start,
 };
-use oobd::config::{Console, Flow, Line, Parity, Sessions, Transport};
+use oobd::config::{Console, Flow, Line, Parity, PortName, Serial, Sessions, Transport};
+use oobd::console::plug::{Plugs, Roots};
 use oobd::event::{Event, Kind};
 use oobd::fact;
 use oobd::journal::Limits;
@@ -62,6 +63,8 @@ pub struct Bench {
     pub tracker: TaskTracker,
     pub console: Console,
     pub owner: Option<JoinHandle<Result<(), oobd::console::Error>>>,
+    /// Looks at this machine's own ports; nobody wakes the owner.
+    pub plugs: Plugs,
     bus: Bus,
     _pulse: watch::Sender<u64>,
 }
@@ -77,19 +80,20 @@ impl Bench {
         let console = Console {
             name: "core".into(),
             number: 1,
-            transport: Transport::Serial {
-                port: dir.path().join("port"),
-                line: Line {
+            transport: Transport::Serial(Serial::new(
+                PortName::Path(dir.path().join("port")),
+                Line {
                     baud: 115_200,
                     parity: Parity::None,
                     data_bits: 8,
                     stop_bits: 1,
                     flow: Flow::None,
                 },
-            },
+            )),
             ring: 64 * 1024,
             transcript: 1024 * 1024,
             sessions: Sessions::default(),
+            discover: None,
         };
         Self {
             events: bus.subscribe(),
@@ -97,6 +101,7 @@ impl Bench {
             stop: CancellationToken::new(),
             tracker: TaskTracker::new(),
             owner: None,
+            plugs: Plugs::new(Roots::default()),
             _pulse: watch::Sender::new(0),
             dir,
             store,
@@ -134,9 +139,9 @@ impl Bench {
                 notes: self.dir.path().into(),
             }),
         };
-        let console = self.console.clone();
+        let (console, plugs) = (self.console.clone(), self.plugs.clone());
         self.owner = Some(tokio::spawn(async move {
-            oobd::console::run(context, console, "eth0").await
+            oobd::console::run(context, console, "eth0", plugs).await
         }));
     }
 

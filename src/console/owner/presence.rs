@@ -9,11 +9,17 @@ use crate::console::port::{self, Port};
 use crate::event::Kind;
 use crate::fact::PortPhase;
 use crate::fault;
-use crate::line::LineState;
 
 impl Owner<'_> {
     pub(super) fn open(&mut self) {
-        self.link = Link::Opening(self.place.open());
+        self.link = Link::Opening(self.place.open(!self.desk.is_empty()));
+    }
+
+    /// A port was plugged in somewhere: look for ours without waiting for the next turn.
+    pub(super) fn look_again(&mut self) {
+        if matches!(self.link, Link::Waiting(_)) {
+            self.link = Link::Waiting(Instant::now());
+        }
     }
 
     pub(super) fn opened(&mut self, mut port: Box<dyn Port>) {
@@ -22,8 +28,9 @@ impl Owner<'_> {
             None => "open".into(),
         };
         let events = port.events();
-        self.told(port.state());
+        let state = port.state();
         self.link = Link::Open(port);
+        self.line_opened(state);
         self.opened_at = Some(Instant::now());
         self.reminded = None;
         self.phase = PortPhase::Open;
@@ -40,19 +47,6 @@ impl Owner<'_> {
         }
         self.reported = Some(PortPhase::Open);
         self.changed();
-    }
-
-    /// How the line stands now, by the word of the transport.
-    pub(super) fn told(&mut self, state: LineState) {
-        let cable = self.standing.borrow().cable;
-        let state = LineState { cable, ..state };
-        if self.standing.send_if_modified(|was| {
-            let news = *was != state;
-            *was = state;
-            news
-        }) {
-            self.changed();
-        }
     }
 
     pub(super) fn unusable(&mut self, error: &port::Error) {
@@ -92,6 +86,7 @@ impl Owner<'_> {
         if let Some(cut) = &self.breaking {
             cut.cancel();
         }
+        self.line_lost();
         let why = format!("{}: {reason}", self.place);
         self.away(PortPhase::Gone, &why);
     }

@@ -1,12 +1,14 @@
 //! What sessions and commands ask of the owner: join, leave, take the keyboard, break, disconnect.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{Link, Owner, SESSIONS_MAX};
 use crate::command::{Actor, Ask, Attach, Attachment, Command, Refusal, Reply};
-use crate::console::breaks::{self, Asked, Over};
+use crate::console::breaks::{self, Answer, Asked, Over, Stage};
 use crate::console::desk::Refused;
 use crate::console::outbox::Then;
 use crate::console::ring::length;
@@ -25,8 +27,10 @@ impl Owner<'_> {
                         .tell_one(session, "you are watching: no break sent");
                 }
                 let user = self.desk.user(session).unwrap_or_default().to_owned();
-                let asked = Asked { user, reply: None };
-                if let Err((refusal, _)) = self.start_break(millis, asked, typing) {
+                let answer = Answer::Never;
+                let length = Some(breaks::length(millis));
+                let asked = Asked { user, answer };
+                if let Err((refusal, _)) = self.start_break(length, asked, typing) {
                     self.desk.tell_one(session, &refusal.to_string());
                 }
             }
@@ -73,6 +77,7 @@ impl Owner<'_> {
             reason,
         };
         self.publish(event, Then::Nothing);
+        self.follow_sessions();
         self.changed();
         if self.desk.is_empty() {
             self.type_parting();
@@ -147,16 +152,15 @@ impl Owner<'_> {
                     let user = match actor {
                         Actor::User { name, .. } | Actor::Owner(name) => name,
                     };
-                    let asked = Asked {
-                        user,
-                        reply: Some(reply),
-                    };
-                    if let Err((refusal, asked)) = self.start_break(millis, asked, typing)
-                        && let Some(reply) = asked.reply
-                    {
-                        drop(reply.send(Err(refusal)));
+                    let answer = Answer::Over(reply);
+                    let length = Some(breaks::length(millis));
+                    let asked = Asked { user, answer };
+                    if let Err((refusal, asked)) = self.start_break(length, asked, typing) {
+                        asked.answer.refuse(refusal);
                     }
                 }
+                Command::SetLine { order, .. } => self.set_line(actor, order, reply, typing),
+                Command::ResetCounters { .. } => self.reset_counters(reply),
                 _ => {
                     let text = format!("a console cannot do this: {command:?}");
                     drop(reply.send(Err(Refusal::Failed(text))));
@@ -188,12 +192,14 @@ impl Owner<'_> {
         };
         self.context.tracker.spawn(session::run(wire));
         self.publish(event, Then::Attach(reply, Box::new(attachment)));
+        self.follow_sessions();
         self.changed();
     }
 
+    /// Without a length whoever asked ends it.
     pub(super) fn start_break(
         &mut self,
-        millis: u64,
+        length: Option<Duration>,
         asked: Asked,
         typing: &mut mpsc::Receiver<Typed>,
     ) -> Result<(), (Refusal, Asked)> {
@@ -215,25 +221,38 @@ impl Owner<'_> {
         self.discard(typing);
         let cut = CancellationToken::new();
         self.breaking = Some(cut.clone());
-        let (length, broken) = (breaks::length(millis), self.broken.clone());
-        self.context.tracker.spawn(async move {
-            let over = breaks::hold(control, length, cut, asked).await;
-            // The owner stops: nobody is left to tell.
-            let _ = broken.send(over).await;
-        });
+        let (gate, broken) = (self.book.gate.clone(), self.broken.clone());
+        let held = breaks::hold(control, gate, length, cut, asked, broken);
+        self.context.tracker.spawn(held);
         Ok(())
     }
 
-    pub(super) fn break_over(&mut self, over: Over) {
+    pub(super) fn break_stage(&mut self, stage: Stage) {
+        match stage {
+            Stage::Begun(asker) => {
+                self.standing.send_modify(|state| state.breaking = true);
+                self.counted();
+                if let Some(reply) = asker {
+                    drop(reply.send(Ok(self.line_reply())));
+                }
+            }
+            Stage::Over(over) => self.break_over(over),
+        }
+    }
+
+    fn break_over(&mut self, over: Over) {
         self.breaking = None;
-        let Asked { user, reply } = over.asked;
+        self.standing.send_modify(|state| state.breaking = false);
+        self.counted();
+        for reply in std::mem::take(&mut self.break_enders) {
+            drop(reply.send(Ok(self.line_reply())));
+        }
+        let Asked { user, answer } = over.asked;
         if let Some(fault) = over.fault {
             tracing::warn!(console = self.name, fault, "no break");
             let text = format!("no break was sent: {fault}");
             self.desk.tell_all(&text);
-            if let Some(reply) = reply {
-                drop(reply.send(Err(Refusal::Failed(text))));
-            }
+            answer.refuse(Refusal::Failed(text));
             return;
         }
         let millis = u64::try_from(over.length.as_millis()).unwrap_or(u64::MAX);
@@ -244,6 +263,10 @@ impl Owner<'_> {
             user,
             millis,
         };
-        self.publish(event, reply.map_or(Then::Nothing, Then::Reply));
+        let then = match answer {
+            Answer::Over(reply) => Then::Reply(reply),
+            Answer::Never | Answer::Begun(_) => Then::Nothing,
+        };
+        self.publish(event, then);
     }
 }

@@ -11,56 +11,90 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_serial::SerialStream;
 
-use super::{Control, Doing, Error, Moved, Port};
-use crate::config::Line;
+use super::{Control, Doing, Error, Moved, ORDER_LIMIT, Port};
+use crate::config::{self, Dtr, Line, PortName};
+use crate::console::plug::{Roots, sysfs};
 use crate::console::tty;
-use crate::line::{LineState, Order};
+use crate::console::wires::{self, Output};
+use crate::line::{BAUDS, Flow, LineState, Order};
+
+mod sense;
+
+use sense::Sense;
 
 struct Serial {
     port: String,
+    config: config::Serial,
     stream: SerialStream,
     /// Baud rate in effect when the driver rounded it.
     rounded: Option<u32>,
-    state: LineState,
+    /// Changed by orders and by what is sensed.
+    state: Arc<watch::Sender<LineState>>,
+    /// Looks at the wires; `None` where there are none.
+    sense: Option<Sense>,
 }
 
-/// Opens on the blocking pool, because a USB adapter may take seconds.
+/// Opens on the blocking pool, because a USB adapter may take seconds. `attended`: somebody is attached.
 ///
 /// # Errors
 /// [`Error`].
-pub(super) async fn open(path: PathBuf, line: Line) -> Result<Box<dyn Port>, Error> {
-    let port = path.display().to_string();
-    // Device files live in memory: looking for one never blocks, opening it may.
-    if let Err(error) = std::fs::metadata(&path)
-        && error.kind() == io::ErrorKind::NotFound
-    {
-        return Err(Error::Gone { port });
-    }
+pub(super) async fn open(
+    config: config::Serial,
+    roots: Arc<Roots>,
+    attended: bool,
+) -> Result<Box<dyn Port>, Error> {
+    let port = config.port.to_string();
     let io = |source| Error::Io {
         port: port.clone(),
         what: "open",
         source,
     };
-    let opening = move || tty::open(&path, line);
+    let dtr = match config.dtr {
+        Dtr::On => true,
+        Dtr::Session => attended,
+        Dtr::Off => false,
+    };
+    let name = config.port.clone();
+    let (line, named) = (config.line, port.clone());
+    let opening = move || {
+        // Device files live in memory: looking for one costs little.
+        let path = locate(&name, &roots).ok_or(Error::Gone { port: named })?;
+        tty::open(&path, line, dtr)
+    };
     let opened = tokio::task::spawn_blocking(opening)
         .await
         .map_err(|error| io(io::Error::other(error)))??;
     let stream = SerialStream::try_from(opened.port).map_err(|error| io(error.into()))?;
-    let rounded = opened.baud_in_effect;
+    let (rounded, reading) = (opened.baud_in_effect, opened.reading);
     let baud = rounded.unwrap_or(line.baud);
+    let state = LineState {
+        line: Line { baud, ..line },
+        dtr,
+        rts: true,
+        signals: reading.signals,
+        faults: reading.counts.map(|counts| counts.since(counts)),
+        ..LineState::default()
+    };
+    let fd = tty::borrow(&stream).try_clone_to_owned().map_err(io)?;
     Ok(Box::new(Serial {
         port,
+        config,
         stream,
         rounded,
-        state: LineState {
-            line: Line { baud, ..line },
-            dtr: true,
-            rts: true,
-            ..LineState::default()
-        },
+        state: Arc::new(watch::Sender::new(state)),
+        sense: Sense::new(fd, reading),
     }))
+}
+
+fn locate(name: &PortName, roots: &Roots) -> Option<PathBuf> {
+    match name {
+        PortName::Path(path) => Some(path.clone()),
+        PortName::Usb(position) => sysfs::find(roots, position),
+    }
 }
 
 impl Port for Serial {
@@ -71,6 +105,15 @@ impl Port for Serial {
         output: &[u8],
         read: bool,
     ) -> Poll<Moved> {
+        if let Some(sense) = &mut self.sense
+            && let Poll::Ready((signals, faults)) = sense.poll_news(context)
+        {
+            self.state.send_modify(|state| {
+                state.signals = signals;
+                state.faults = faults;
+            });
+            return Poll::Ready(Moved::Told(self.state()));
+        }
         if !output.is_empty() {
             match Pin::new(&mut self.stream).poll_write(context, output) {
                 Poll::Ready(Ok(count)) => return Poll::Ready(Moved::Wrote(count)),
@@ -102,13 +145,14 @@ impl Port for Serial {
         })?;
         Ok(Arc::new(Wires {
             port: self.port.clone(),
+            home: self.config.clone(),
             fd: Arc::new(fd),
             state: self.state.clone(),
         }))
     }
 
     fn state(&self) -> LineState {
-        self.state.clone()
+        self.state.borrow().clone()
     }
 
     fn remark(&self) -> Option<String> {
@@ -131,30 +175,129 @@ impl Drop for Serial {
 /// Orders on the descriptor. The ioctls run on the blocking pool: on a USB adapter each is a transfer that may take seconds.
 struct Wires {
     port: String,
+    /// What oobd.toml says.
+    home: config::Serial,
     fd: Arc<OwnedFd>,
-    state: LineState,
+    state: Arc<watch::Sender<LineState>>,
 }
 
 impl Control for Wires {
     fn apply(&self, order: Order) -> Doing<LineState> {
         let (port, fd, state) = (self.port.clone(), self.fd.clone(), self.state.clone());
+        let home = self.home.clone();
+        let io = |port: String, source| Error::Io {
+            port,
+            what: "set",
+            source,
+        };
         Box::pin(async move {
-            let Order::Break(on) = order else {
-                let what = format!("what was asked while it runs: {order}");
-                return Err(Error::Unsupported { port, what });
-            };
-            let held = tokio::task::spawn_blocking(move || tty::hold_break(fd.as_fd(), on))
-                .await
-                .map_err(io::Error::other)
-                .flatten();
-            held.map_err(|source| Error::Io {
-                port,
-                what: "send a break on",
-                source,
-            })?;
-            let breaking = on;
-            Ok(LineState { breaking, ..state })
+            let (name, shared) = (port.clone(), state.clone());
+            let work = tokio::task::spawn_blocking(move || {
+                let before = shared.borrow().clone();
+                let after = carry_out(&fd, &name, &home, before, order)?;
+                shared.send_modify(|state| {
+                    state.line = after.line;
+                    (state.dtr, state.rts) = (after.dtr, after.rts);
+                });
+                Ok(())
+            });
+            match timeout(ORDER_LIMIT, work).await {
+                Ok(Ok(done)) => done?,
+                Ok(Err(error)) => return Err(io(port, io::Error::other(error))),
+                Err(_) => return Err(io(port, io::ErrorKind::TimedOut.into())),
+            }
+            Ok(state.borrow().clone())
         })
+    }
+}
+
+/// Does what was ordered, by ioctl. A refused setting leaves the line as it was. A wire that the port does not have is
+/// remembered only, so that whoever asks gets an answer.
+fn carry_out(
+    fd: &OwnedFd,
+    port: &str,
+    home: &config::Serial,
+    before: LineState,
+    order: Order,
+) -> Result<LineState, Error> {
+    let fault = |source| tty::classify(port, "set", source);
+    let mut after = before.clone();
+    match order {
+        Order::Look => {}
+        Order::Purge { received, typed } => {
+            wires::purge(fd.as_fd(), received, typed).map_err(fault)?;
+        }
+        Order::Break(on) => {
+            tty::hold_break(fd.as_fd(), on)
+                .map_err(|source| tty::classify(port, "send a break on", source))?;
+        }
+        Order::Dtr(on) => {
+            wires::drive(fd.as_fd(), Output::Dtr, on).map_err(fault)?;
+            after.dtr = on;
+        }
+        Order::Rts(on) => {
+            wires::drive(fd.as_fd(), Output::Rts, on).map_err(fault)?;
+            after.rts = on;
+        }
+        Order::Restore => {
+            after.line = set(fd, port, before.line, home.line)?;
+            // Of `session` the owner knows whether there is one.
+            let dtr = match home.dtr {
+                Dtr::On => true,
+                Dtr::Off => false,
+                Dtr::Session => before.dtr,
+            };
+            wires::drive(fd.as_fd(), Output::Dtr, dtr).map_err(fault)?;
+            wires::drive(fd.as_fd(), Output::Rts, true).map_err(fault)?;
+            (after.dtr, after.rts) = (dtr, true);
+        }
+        Order::Baud(_)
+        | Order::DataBits(_)
+        | Order::Parity(_)
+        | Order::StopBits(_)
+        | Order::Flow(_) => {
+            let wanted = wanted(before.line, order).ok_or_else(|| Error::Unsupported {
+                port: port.to_owned(),
+                what: order.to_string().replacen("set ", "", 1),
+            })?;
+            after.line = set(fd, port, before.line, wanted)?;
+            // The driver had RTS; where it was left is its own business.
+            if before.line.flow == Flow::RtsCts && wanted.flow != Flow::RtsCts {
+                wires::drive(fd.as_fd(), Output::Rts, before.rts).map_err(fault)?;
+            }
+        }
+    }
+    Ok(after)
+}
+
+/// The settings with one changed; `None` when there is no such setting.
+fn wanted(line: Line, order: Order) -> Option<Line> {
+    Some(match order {
+        Order::Baud(baud) if BAUDS.contains(&baud) => Line { baud, ..line },
+        Order::DataBits(data_bits @ 5..=8) => Line { data_bits, ..line },
+        Order::Parity(parity) => Line { parity, ..line },
+        Order::StopBits(stop_bits @ 1..=2) => Line { stop_bits, ..line },
+        Order::Flow(flow) => Line { flow, ..line },
+        _ => return None,
+    })
+}
+
+/// Sets the line, and sets it back when the driver would not; gives what is in effect.
+fn set(fd: &OwnedFd, port: &str, before: Line, wanted: Line) -> Result<Line, Error> {
+    if wanted == before {
+        return Ok(before);
+    }
+    match tty::set_line(fd.as_fd(), wanted, port) {
+        Ok(rounded) => Ok(Line {
+            baud: rounded.unwrap_or(wanted.baud),
+            ..wanted
+        }),
+        Err(error) => {
+            if let Err(worse) = tty::set_line(fd.as_fd(), before, port) {
+                tracing::warn!(%worse, "the line cannot be set back");
+            }
+            Err(error)
+        }
     }
 }
 
