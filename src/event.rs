@@ -370,6 +370,15 @@ pub enum Kind {
         console: String,
         bytes: u64,
     },
+    /// The certificate that the board made itself could not be used and was replaced: browsers warn from now on.
+    CertificateReplaced {
+        file: String,
+        reason: String,
+    },
+    /// The certificate of oobd.toml is over, as far as the board's clock tells. It stays in use.
+    CertificateExpired {
+        fingerprint: String,
+    },
 }
 
 impl Kind {
@@ -380,6 +389,7 @@ impl Kind {
             Self::PatternSeen { severity, .. } => *severity,
             Self::GuardBreached { .. }
             | Self::HostKeyReplaced { .. }
+            | Self::CertificateReplaced { .. }
             | Self::PinMismatch { .. } => Severity::Critical,
             Self::ConfigRefused { .. } | Self::OwnerFailed { .. } => Severity::Error,
             Self::JournalRecovered { .. }
@@ -394,6 +404,7 @@ impl Kind {
             | Self::CableUnplugged { .. }
             | Self::ConsoleSilent { .. }
             | Self::SignInRefused { .. }
+            | Self::CertificateExpired { .. }
             | Self::ForwardRefused { .. }
             | Self::LeaseLost { .. } => Severity::Warning,
             Self::SupervisorStarted { .. }

@@ -227,6 +227,13 @@ impl fmt::Display for Kind {
                 f,
                 "a new SSH host key was made, the old one lies in {file}: {reason}"
             ),
+            Self::CertificateReplaced { file, reason } => write!(
+                f,
+                "a new HTTPS certificate was made, the old one lies in {file}: {reason}"
+            ),
+            Self::CertificateExpired { fingerprint } => {
+                write!(f, "the HTTPS certificate {fingerprint} is out of date")
+            }
             Self::TranscriptFailed { console, reason } => {
                 write!(f, "console {console} is no longer recorded: {reason}")
             }

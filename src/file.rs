@@ -1,9 +1,12 @@
 //! Small files that survive a power cut: written whole or not at all. Never follows what it replaces.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+
+/// For the owner alone.
+const NARROW: u32 = 0o600;
 
 /// Replaces `path` by these bytes: a new file beside it, synced, renamed over it, the directory synced.
 ///
@@ -34,10 +37,65 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> 
     File::open(directory)?.sync_all()
 }
 
+/// What [`keep`] found or made.
+#[derive(Debug)]
+pub struct Kept<T> {
+    pub value: T,
+    /// An older one could not be used: its file and why. Whoever pinned it will be warned.
+    pub replaced: Option<(String, String)>,
+}
+
+/// Reads an identity of the board (a key, a certificate) that is made once and kept, or makes it. A damaged file is set
+/// aside as `….damaged`, never silently overwritten; one that cannot be stored is used for this boot, for a board that
+/// cannot be reached is worth less than a warning. `make` gives the text to store. Blocks.
+///
+/// # Errors
+/// Only when none can be made at all.
+pub fn keep<T>(
+    path: &Path,
+    what: &str,
+    read: impl Fn(&str) -> Result<T, String>,
+    make: impl FnOnce() -> Result<String, String>,
+) -> Result<Kept<T>, String> {
+    let fault = match std::fs::read_to_string(path) {
+        Ok(text) => match read(&text) {
+            Ok(value) => {
+                if let Err(e) = std::fs::set_permissions(path, Permissions::from_mode(NARROW)) {
+                    tracing::warn!("{}: {e}", path.display());
+                }
+                let replaced = None;
+                return Ok(Kept { value, replaced });
+            }
+            Err(reason) => Some(reason),
+        },
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        Err(e) => Some(e.to_string()),
+    };
+    let replaced = fault.map(|reason| {
+        let aside = path.with_extension("damaged");
+        let moved = match std::fs::rename(path, &aside) {
+            Ok(()) => format!("moved to {}", aside.display()),
+            Err(e) => format!("and cannot be moved aside: {e}"),
+        };
+        tracing::error!(
+            "{what} {} is not usable ({reason}), {moved}; a new one is made, clients will warn",
+            path.display()
+        );
+        (path.display().to_string(), reason)
+    });
+    let text = make()?;
+    let value = read(&text)?;
+    if let Err(e) = write_atomically(path, text.as_bytes(), NARROW) {
+        tracing::error!(
+            "{what} {} cannot be stored ({e}); it is another one after the next start",
+            path.display()
+        );
+    }
+    Ok(Kept { value, replaced })
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_types))]
 
 pub mod access;
+pub mod api;
 pub mod bus;
 pub mod cli;
 pub mod clock;
@@ -31,5 +32,6 @@ pub mod state;
 pub mod supervisor;
 pub mod tcp;
 pub mod telnet;
+pub mod tls;
 pub mod transcript;
 pub mod uplink;

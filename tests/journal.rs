@@ -457,6 +457,13 @@ fn specimens() -> Vec<Kind> {
             console: s("c"),
             bytes: 5,
         },
+        Kind::CertificateReplaced {
+            file: s("f"),
+            reason: s("r"),
+        },
+        Kind::CertificateExpired {
+            fingerprint: s("f"),
+        },
     ]
 }
 

@@ -50,7 +50,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("escape", &[&["clock"]]),
     ("label", &[&["clock", "fact", "line"]]),
     // What everybody stands on.
-    ("config", &[&["access", "file", "line"]]),
+    ("config", &[&["access", "file", "line", "tls"]]),
     ("journal", &[&["bus", "clock", "event", "fault"]]),
     ("transcript", &[&["clock", "event"]]),
     (
@@ -70,6 +70,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         "session",
         &[&["access", "clock", "command", "config", "escape", "line"]],
     ),
+    ("tls", &[]),
     // Devices.
     ("link", &[DEVICE]),
     ("uplink", &[DEVICE]),
@@ -80,6 +81,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // Doors.
     // Carries out over SSH what `oobctl` does, in its words and with its tables.
     ("ssh", &[DEVICE, DOOR, &["cli", "control"]]),
+    // Carries out what the control door does, in JSON.
+    ("api", &[DEVICE, DOOR, &["control", "tls"]]),
     ("control", &[DEVICE, DOOR]),
     // The client's side of the control socket.
     ("cli", &[DEVICE, DOOR, &["control"]]),
@@ -89,7 +92,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         &[
             DEVICE,
             DOOR,
-            &["console", "control", "link", "ssh", "uplink"],
+            &["api", "console", "control", "link", "ssh", "uplink"],
         ],
     ),
     (

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Device, DoorName, Lan, LanAddress, Mode, Oob, Probe, Sae, Ssh, Uplink};
+use crate::config::{Device, DoorName, Https, Lan, LanAddress, Mode, Oob, Probe, Sae, Ssh, Uplink};
 
 fn house() -> (tempfile::TempDir, Dirs, Config) {
     let root = tempfile::tempdir().unwrap();
@@ -55,6 +55,7 @@ fn house() -> (tempfile::TempDir, Dirs, Config) {
             clear_after: 3,
         },
         ssh: Ssh { port: 22 },
+        https: Https::default(),
         consoles: vec![],
         users: vec![],
     };

@@ -7,6 +7,7 @@ use toml::de::DeTable;
 mod check;
 mod console;
 mod device;
+mod https;
 mod lan;
 mod oob;
 mod problem;
@@ -22,6 +23,7 @@ mod values;
 pub use crate::line::{Flow, Line, Parity};
 pub use console::{Console, Discover, Sessions, Sharing};
 pub use device::{Device, Ssh};
+pub use https::{Https, Pair};
 pub use lan::{Lan, LanAddress};
 pub use oob::{Mode, Oob, Probe};
 pub use problem::{Place, Problem, render};
@@ -47,6 +49,7 @@ pub struct Config {
     pub uplinks: Vec<Uplink>,
     pub probe: Probe,
     pub ssh: Ssh,
+    pub https: Https,
     pub consoles: Vec<Console>,
     pub users: Vec<User>,
 }
@@ -62,10 +65,29 @@ impl Config {
             uplinks: vec![Uplink::hotspot()],
             probe: Probe::default(),
             ssh: Ssh::default(),
+            https: Https::default(),
             consoles: Vec::new(),
             users: Vec::new(),
         }
     }
+}
+
+impl Config {
+    /// The TCP port of each door that an uplink may open.
+    #[must_use]
+    pub fn door_ports(&self) -> DoorPorts {
+        DoorPorts {
+            ssh: self.ssh.port,
+            https: self.https.port,
+        }
+    }
+}
+
+/// See [`Config::door_ports`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DoorPorts {
+    pub ssh: u16,
+    pub https: u16,
 }
 
 /// Reads a configuration. Opens the files that secrets refer to, nothing else.
@@ -149,8 +171,8 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
         return None;
     }
     root.later(&["tunnel", "service", "pdu", "machine", "contact", "rule"]);
-    let [device, lan, oob, probe, ssh] =
-        ["device", "lan", "oob", "probe", "ssh"].map(|key| root.take(key));
+    let [device, lan, oob, probe, ssh, https] =
+        ["device", "lan", "oob", "probe", "ssh", "https"].map(|key| root.take(key));
     let [uplinks, consoles, users] = ["uplink", "console", "user"].map(|key| root.take(key));
     root.finish();
 
@@ -163,13 +185,22 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
     let consoles = section(consoles).map_or_else(Vec::new, |table| check::consoles(&table));
     let users =
         section(users).map_or_else(Vec::new, |table| check::users(&table, &consoles, resolver));
+    let ssh = section(ssh).map_or_else(Ssh::default, Ssh::read);
+    let https_port = https.as_ref().and_then(|field| field.inner(&["port"]));
+    let https = section(https).map_or_else(Https::default, |table| Https::read(table, resolver));
+    if ssh.port == https.port
+        && let Some(field) = https_port
+    {
+        field.wrong(format!("port {} is in use by `ssh` already", ssh.port));
+    }
     Some(Config {
         device: section(device).map_or_else(Device::default, Device::read),
         lan,
         oob,
         uplinks,
         probe: section(probe).map_or_else(Probe::default, Probe::read),
-        ssh: section(ssh).map_or_else(Ssh::default, Ssh::read),
+        ssh,
+        https,
         consoles,
         users,
     })

@@ -306,6 +306,9 @@ fn secret_ranges(line: &str) -> Vec<Range<usize>> {
             }
             strsim::damerau_levenshtein(known, &key) <= known.len() / 3 || key.ends_with(known)
         });
+        // A key in PEM form right here, whatever it is called.
+        let value = line[from..].trim_start().trim_start_matches(['"', '\'']);
+        let secret = secret || value.starts_with("-----BEGIN") && value.contains("PRIVATE KEY");
         if !secret {
             continue;
         }

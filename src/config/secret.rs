@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use super::reader::Field;
 use super::values;
 
-/// A secret is a line of text; anything longer than this is the wrong file.
-const LONGEST: u64 = 16 * 1024;
+/// A secret is a line of text, a certificate chain some dozens of them; anything longer than this is the wrong file.
+const LONGEST: u64 = 64 * 1024;
 
 /// Text that prints as `***`.
 #[derive(Clone, PartialEq, Eq)]
@@ -83,8 +83,30 @@ impl<'a> Resolver<'a> {
         self.resolved.into_inner()
     }
 
-    /// Reads a secret written inline, as `"@secret:NAME"` or as `"@file:PATH"`.
+    /// Reads a secret of one line written inline, as `"@secret:NAME"` or as `"@file:PATH"`.
     pub(super) fn secret(&self, field: &Field<'_>) -> Option<Found> {
+        self.resolve(
+            field,
+            one_line,
+            "put it into that file, on one line, or write it here",
+        )
+    }
+
+    /// Reads a text of several lines, such as a PEM file, in the same three ways.
+    pub(super) fn text(&self, field: &Field<'_>) -> Option<Found> {
+        self.resolve(
+            field,
+            Ok,
+            "put it there, or name another file as \"@file:PATH\"",
+        )
+    }
+
+    fn resolve(
+        &self,
+        field: &Field<'_>,
+        check: impl Fn(String) -> Result<String, String>,
+        hint: &str,
+    ) -> Option<Found> {
         let text = field.text()?;
         let path = if let Some(name) = text.strip_prefix("@secret:") {
             if let Err(message) = values::name(name) {
@@ -106,7 +128,7 @@ impl<'a> Resolver<'a> {
         } else {
             return Some(Found::Text(Secret::new(text)));
         };
-        match read(&path) {
+        match read(&path).and_then(check).map(Secret::new) {
             Ok(secret) => {
                 let entry = (field.span(), secret.clone());
                 self.resolved.borrow_mut().push(entry);
@@ -115,7 +137,7 @@ impl<'a> Resolver<'a> {
             Err(reason) => {
                 field.wrong_so(
                     format!("cannot read the secret: {}: {reason}", path.display()),
-                    "put it into that file, on one line, or write it here",
+                    hint,
                 );
                 None
             }
@@ -123,7 +145,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-fn read(path: &Path) -> Result<Secret, String> {
+fn read(path: &Path) -> Result<String, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     if !file
         .metadata()
@@ -136,10 +158,17 @@ fn read(path: &Path) -> Result<Secret, String> {
     file.take(LONGEST + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| error.to_string())?;
-    if bytes.len() > 16 * 1024 {
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LONGEST {
         return Err(format!("longer than {LONGEST} bytes"));
     }
     let text = String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned())?;
+    if text.trim_end_matches(['\r', '\n']).is_empty() {
+        return Err("the file is empty".to_owned());
+    }
+    Ok(text)
+}
+
+fn one_line(text: String) -> Result<String, String> {
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
@@ -148,5 +177,5 @@ fn read(path: &Path) -> Result<Secret, String> {
     if text.contains(['\n', '\r', '\0']) {
         return Err("more than one line".to_owned());
     }
-    Ok(Secret::new(text))
+    Ok(text.to_owned())
 }

@@ -1,5 +1,7 @@
 //! The control socket: a door for `oobctl` on the board. Whoever connects is who the kernel says. Knows no device.
 
+mod act;
+mod follow;
 mod log;
 mod rights;
 mod serve;
@@ -25,6 +27,8 @@ use crate::journal;
 use crate::state::Store;
 use crate::supervisor::context::Context;
 
+pub use act::Outcome;
+pub use follow::Follow;
 pub use rights::needed;
 pub use serve::{Caller, House, Identity, serve};
 

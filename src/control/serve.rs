@@ -6,35 +6,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::broadcast::error::RecvError;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Directory, Person, Right};
 use crate::bus::Bus;
-use crate::command::{Actor, Attach, Command, Commands, Input, Output, Refusal, Reply, Start};
+use crate::command::{Attach, Command, Commands, Input, Output, Refusal, Start};
 use crate::config::{self, Folders};
 use crate::event::{Event, Kind};
 use crate::journal;
-use crate::state::Store;
+use crate::state::{State, Store};
 use crate::supervisor::context::{Context, Dirs};
 
+use super::act::Outcome;
+use super::follow::Follow;
 use super::log;
-use super::rights;
 use super::view;
 use super::wire::{self, Error, Query, Request, Response, Wire};
 
 /// A watcher of the state gets no more than five pictures a second; a screen shows no more.
 const PICTURE_PAUSE: Duration = Duration::from_millis(200);
-/// Events per read of the journal; each read walks a whole segment, so fewer would only read it again.
-const CHUNK: usize = 4096;
 /// Bytes of events per frame; the longest event still fits behind it.
 const EVENTS_FRAME: usize = wire::LONGEST_FRAME / 4;
-/// Longest a read of flash may take.
+/// Longest a check of a file may take.
 const FLASH_LIMIT: Duration = Duration::from_secs(20);
-/// Longest note or name that is carried on; the owners have limits of their own.
-const LONGEST_TEXT: usize = 64 * 1024;
 
 /// The rooms a conversation may ask. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -83,6 +79,29 @@ impl House {
     /// The folder of what survives a reboot.
     pub(super) fn state_dir(&self) -> &Path {
         &self.dirs.state
+    }
+
+    pub(super) fn commands(&self) -> &Commands {
+        &self.commands
+    }
+
+    pub(super) fn journal(&self) -> journal::Reader {
+        self.journal.clone()
+    }
+
+    /// Durable events from now on.
+    pub(super) fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Arc<Event>> {
+        self.bus.subscribe()
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.store.now()
+    }
+
+    /// What this person may see of the state now.
+    #[must_use]
+    pub fn state_for(&self, person: &Person) -> State {
+        view::state(self.store.now(), person)
     }
 }
 
@@ -160,13 +179,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
             };
             match request {
                 Request::State => {
-                    let state = view::state(self.house.store.now(), &person);
+                    let state = self.house.state_for(&person);
                     self.wire.send(&Response::State(Box::new(state))).await?;
                 }
                 Request::WatchState => return self.watch_state().await,
                 Request::Events(query) if query.follow => return self.follow(query).await,
                 Request::Events(query) => {
-                    self.history(&query, &person).await?;
+                    self.history(query, &person).await?;
                     self.wire.send(&Response::End).await?;
                 }
                 Request::Command(command) => {
@@ -217,69 +236,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
         }
     }
 
-    /// Sends what the journal has; returns the last sequence number looked at.
-    async fn history(&mut self, query: &Query, person: &Person) -> Result<u64, Error> {
-        if let Some(newest) = query.newest {
-            let wanted = usize::try_from(newest).unwrap_or(usize::MAX);
-            return self.newest(query, person, wanted).await;
-        }
-        let mut last = query.after.unwrap_or(0);
+    /// Sends what the journal has.
+    async fn history(&mut self, query: Query, person: &Person) -> Result<(), Error> {
+        let mut events = Follow::new(&self.house, query);
         loop {
-            let journal = self.house.journal.clone();
-            let events = match read(move || journal.after(last, CHUNK)).await {
-                Ok(events) => events,
+            match events.past(person).await {
+                Ok(Some(some)) => self.send_events(some).await?,
+                Ok(None) => return Ok(()),
                 Err(refusal) => {
                     self.wire.send(&Response::Refused(refusal)).await?;
                     return Err(Error::Closed);
                 }
-            };
-            let Some(newest) = events.last() else {
-                return Ok(last);
-            };
-            last = newest.seq;
-            self.send_events(events, query, person).await?;
+            }
         }
     }
 
-    async fn newest(
-        &mut self,
-        query: &Query,
-        person: &Person,
-        wanted: usize,
-    ) -> Result<u64, Error> {
-        // A filter lets some through only, so look further back until there are enough or no more.
-        let mut depth = wanted.clamp(1, usize::MAX / 8);
-        let (events, last) = loop {
-            let journal = self.house.journal.clone();
-            let events = match read(move || journal.newest(depth)).await {
-                Ok(events) => events,
-                Err(refusal) => {
-                    self.wire.send(&Response::Refused(refusal)).await?;
-                    return Err(Error::Closed);
-                }
-            };
-            let all = events.len() < depth;
-            let last = events.last().map_or(0, |event| event.seq);
-            let mut fit: Vec<Event> = events
-                .into_iter()
-                .filter(|event| view::shows(event, query, person))
-                .collect();
-            if all || fit.len() >= wanted {
-                break (fit.split_off(fit.len().saturating_sub(wanted)), last);
-            }
-            depth = depth.saturating_mul(8);
-        };
-        self.send_events(events, query, person).await?;
-        Ok(last)
-    }
-
-    async fn send_events(
-        &mut self,
-        mut events: Vec<Event>,
-        query: &Query,
-        person: &Person,
-    ) -> Result<(), Error> {
-        events.retain(|event| view::shows(event, query, person));
+    async fn send_events(&mut self, events: Vec<Event>) -> Result<(), Error> {
         let mut frame = Vec::new();
         let mut size = 0;
         for event in events {
@@ -298,39 +270,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
         self.wire.send(&Response::Events(frame)).await
     }
 
-    async fn follow(&mut self, mut query: Query) -> Result<(), Error> {
-        // Subscribed before the journal is read, so that nothing falls between the two.
-        let mut live = self.house.bus.subscribe();
+    async fn follow(&mut self, query: Query) -> Result<(), Error> {
+        let mut events = Follow::new(&self.house, query);
         let mut changes = self.house.access.changes();
-        let mut last = None;
         loop {
             let person = match self.caller.person(&self.house) {
                 Ok(person) => person,
                 Err(denied) => return self.wire.send(&denied).await,
             };
-            let seen = match last {
-                Some(seen) => seen,
-                None => {
-                    let seen = self.history(&query, &person).await?;
-                    query.newest = None;
-                    last = Some(seen);
-                    seen
-                }
-            };
             tokio::select! {
-                // cancel-safe per docs on broadcast::Receiver::recv()
-                event = live.recv() => match event {
-                    Ok(event) if event.seq > seen => {
-                        last = Some(event.seq);
-                        self.send_events(vec![Event::clone(&event)], &query, &person).await?;
+                // cancel-safe as Follow::next() says
+                some = events.next(&person) => match some {
+                    Ok(Some(some)) => self.send_events(some).await?,
+                    Ok(None) => return Ok(()),
+                    Err(refusal) => {
+                        self.wire.send(&Response::Refused(refusal)).await?;
+                        return Err(Error::Closed);
                     }
-                    Ok(_) => {}
-                    Err(RecvError::Lagged(_)) => {
-                        // Too slow for the bus: the journal has what was missed.
-                        query.after = Some(seen);
-                        last = None;
-                    }
-                    Err(RecvError::Closed) => return Ok(()),
                 },
                 // cancel-safe as Changes::next() says
                 () = changes.next() => {}
@@ -341,40 +297,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
     }
 
     async fn carry_out(&self, command: Command, person: &Person) -> Response {
-        if let Err(sentence) = person.may(rights::needed(&command, &self.house.store.now(), person))
-        {
-            return Response::Denied(sentence);
-        }
-        if let Command::WriteNote { text } = &command
-            && text.len() > LONGEST_TEXT
-        {
-            return Response::Refused(Refusal::Failed("the note is too long".into()));
-        }
-        let actor = Actor::User {
-            name: person.name.clone(),
-            from: self.caller.from.clone(),
-        };
-        let said = command.to_string();
-        // A note is an event with its actor itself.
-        let told = !matches!(command, Command::WriteNote { .. });
-        let who = actor.to_string();
-        let answer = self.house.commands.send(actor, command).await;
-        if told {
-            let outcome = match &answer {
-                Ok(Reply::Said(text)) => text.clone(),
-                Ok(_) => "done".to_owned(),
-                Err(refusal) => refusal.to_string(),
-            };
-            let kind = Kind::CommandGiven {
-                actor: who,
-                command: said,
-                outcome,
-            };
-            self.house.publish(kind).await;
-        }
-        match answer {
-            Ok(reply) => Response::Done(reply),
-            Err(refusal) => Response::Refused(refusal),
+        let from = &self.caller.from;
+        match self.house.carry_out(command, person, from).await {
+            Outcome::Done(reply) => Response::Done(reply),
+            Outcome::Refused(refusal) => Response::Refused(refusal),
+            Outcome::Denied(sentence) => Response::Denied(sentence),
         }
     }
 
@@ -477,16 +404,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
             Ok(Ok((file, problems))) => Response::Checked { file, problems },
             _ => Response::Refused(Refusal::Failed("the check did not end".into())),
         }
-    }
-}
-
-/// Reads the journal off the reactor.
-async fn read(
-    call: impl FnOnce() -> Result<Vec<Event>, journal::Error> + Send + 'static,
-) -> Result<Vec<Event>, Refusal> {
-    match timeout(FLASH_LIMIT, spawn_blocking(call)).await {
-        Ok(Ok(Ok(events))) => Ok(events),
-        Ok(Ok(Err(error))) => Err(Refusal::Failed(crate::fault::chain(&error))),
-        Ok(Err(_)) | Err(_) => Err(Refusal::Failed("the journal cannot be read".into())),
     }
 }

@@ -217,11 +217,15 @@ pub(super) async fn run(arguments: &[&str], input: &str) -> Result<Vec<u8>, Erro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::DoorName;
+    use crate::config::{DoorName, DoorPorts};
     use crate::link::plan::tests as samples;
 
     fn plan(uplinks: &[crate::config::Uplink]) -> Plan {
-        Plan::new(&samples::lan("eth0"), uplinks, 2222).unwrap()
+        let doors = DoorPorts {
+            ssh: 2222,
+            https: 8443,
+        };
+        Plan::new(&samples::lan("eth0"), uplinks, doors).unwrap()
     }
 
     #[test]
@@ -229,6 +233,7 @@ mod tests {
         let uplinks = [
             samples::uplink(0, "wlan0", &[DoorName::Ssh]),
             samples::uplink(1, "wlan1", &[]),
+            samples::uplink(2, "wlan2", &[DoorName::Ssh, DoorName::Https]),
         ];
         let text = text(&plan(&uplinks));
         assert!(
@@ -236,6 +241,10 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("iifname \"wlan1\" tcp dport"), "{text}");
+        assert!(
+            text.contains("iifname \"wlan2\" tcp dport { 2222, 8443 } ct state new accept"),
+            "{text}"
+        );
         assert!(
             text.contains("oifname \"wlan1\" meta mark & 0xff00 == 0x200 accept"),
             "{text}"

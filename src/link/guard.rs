@@ -13,7 +13,7 @@ use super::wake::Wake;
 use super::{Error, firewall, settings};
 use crate::clock::{Instant, Timestamp};
 use crate::command::{Ask, Command, Refusal, Reply};
-use crate::config::{Lan, Uplink};
+use crate::config::{DoorPorts, Lan, Uplink};
 use crate::event::{Breach, Kind};
 use crate::fact::{self, Fact};
 use crate::supervisor::context::Context;
@@ -64,8 +64,13 @@ struct Guard {
 ///
 /// # Errors
 /// When the firewall cannot be loaded or read back at the start, or the kernel's sockets fail.
-pub async fn run(ctx: Context, lan: Lan, uplinks: Vec<Uplink>, ssh_port: u16) -> Result<(), Error> {
-    let plan = Plan::new(&lan, &uplinks, ssh_port)?;
+pub async fn run(
+    ctx: Context,
+    lan: Lan,
+    uplinks: Vec<Uplink>,
+    doors: DoorPorts,
+) -> Result<(), Error> {
+    let plan = Plan::new(&lan, &uplinks, doors)?;
     let mut routing = Wake::routing(&GROUPS)?;
     // Every Wi-Fi scan reports its link anew: those notices are worth a look at the links only.
     let mut links = Wake::routing(&[MulticastGroup::Link])?;

@@ -101,7 +101,7 @@ pub enum Error {
 /// # Errors
 /// The first step that failed; the later ones are tried all the same, because each one closes something.
 pub async fn seal(config: &Config) -> Result<(), Error> {
-    let plan = Plan::new(&config.lan, &config.uplinks, config.ssh.port)?;
+    let plan = Plan::new(&config.lan, &config.uplinks, config.door_ports())?;
     seal_plan(&plan).await
 }
 

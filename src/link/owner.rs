@@ -16,7 +16,7 @@ use super::wake::Wake;
 use super::{Error, Report, Word, resolv};
 use crate::clock::Instant;
 use crate::command::{Ask, Command, Refusal, Reply};
-use crate::config::{Lan, Uplink};
+use crate::config::{DoorPorts, Lan, Uplink};
 use crate::event::Kind;
 use crate::supervisor::context::Context;
 
@@ -59,8 +59,13 @@ pub(super) struct Owner {
 ///
 /// # Errors
 /// When the kernel's sockets cannot be opened or fail, or two roles share an interface.
-pub async fn run(ctx: Context, lan: Lan, uplinks: Vec<Uplink>, ssh_port: u16) -> Result<(), Error> {
-    let plan = Plan::new(&lan, &uplinks, ssh_port)?;
+pub async fn run(
+    ctx: Context,
+    lan: Lan,
+    uplinks: Vec<Uplink>,
+    doors: DoorPorts,
+) -> Result<(), Error> {
+    let plan = Plan::new(&lan, &uplinks, doors)?;
     let (reports, mut incoming) = mpsc::channel(WAITING_REPORTS);
     let tasks = ctx.stop.child_token();
     let _ends_tasks = tasks.clone().drop_guard();

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::Error;
 use super::rules::{Action, Family, Rule};
-use crate::config::{DoorName, Lan, Uplink};
+use crate::config::{DoorName, DoorPorts, Lan, Uplink};
 
 /// Bits of the firewall mark that are ours (Tailscale owns `0xff0000`).
 pub(super) const MARK_MASK: u32 = 0xff00;
@@ -34,9 +34,6 @@ pub(super) const PRIORITY_END: u32 = 1400;
 /// Slots that have marks and tables; their tables end well before the kernel's own (253 to 255).
 const MOST_UPLINKS: u32 = 100;
 
-/// Port of a door that has no setting of its own yet.
-const HTTPS_PORT: u16 = 443;
-
 /// One uplink as the kernel sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Way {
@@ -58,7 +55,7 @@ pub(super) struct Plan {
 impl Plan {
     /// # Errors
     /// [`Error::Name`] for an interface name the kernel could not have, [`Error::Shared`] when two roles name one interface.
-    pub(super) fn new(lan: &Lan, uplinks: &[Uplink], ssh_port: u16) -> Result<Self, Error> {
+    pub(super) fn new(lan: &Lan, uplinks: &[Uplink], doors: DoorPorts) -> Result<Self, Error> {
         let mut names = vec![lan.interface.as_str()];
         check_name(&lan.interface)?;
         for uplink in uplinks {
@@ -83,8 +80,8 @@ impl Plan {
                     .accept
                     .iter()
                     .map(|door| match door {
-                        DoorName::Ssh => ssh_port,
-                        DoorName::Https => HTTPS_PORT,
+                        DoorName::Ssh => doors.ssh,
+                        DoorName::Https => doors.https,
                     })
                     .collect();
                 ports.sort_unstable();
@@ -182,6 +179,11 @@ pub(super) mod tests {
     use super::*;
     use crate::config::{LanAddress, Sae, UplinkKind, Wifi};
 
+    pub(in crate::link) const DOORS: DoorPorts = DoorPorts {
+        ssh: 22,
+        https: 443,
+    };
+
     pub(in crate::link) fn lan(interface: &str) -> Lan {
         Lan {
             interface: interface.into(),
@@ -212,7 +214,7 @@ pub(super) mod tests {
             uplink(0, "wlan0", &[DoorName::Ssh, DoorName::Https]),
             uplink(1, "wlan1", &[]),
         ];
-        let plan = Plan::new(&lan("eth0"), &uplinks, 22).unwrap();
+        let plan = Plan::new(&lan("eth0"), &uplinks, DOORS).unwrap();
         let [first, second] = plan.ways.as_slice() else {
             panic!("{plan:?}")
         };
@@ -244,15 +246,15 @@ pub(super) mod tests {
             "sixteen-bytes-xx",
             "ü",
         ] {
-            let error = Plan::new(&lan(bad), &[], 22).unwrap_err();
+            let error = Plan::new(&lan(bad), &[], DOORS).unwrap_err();
             assert!(matches!(error, Error::Name { .. }), "{bad}: {error}");
         }
-        let error = Plan::new(&lan("eth0"), &[uplink(155, "wlan0", &[])], 22).unwrap_err();
+        let error = Plan::new(&lan("eth0"), &[uplink(155, "wlan0", &[])], DOORS).unwrap_err();
         assert!(
             error.to_string().contains("up155"),
             "table 255 is the kernel's: {error}"
         );
-        let error = Plan::new(&lan("eth0"), &[uplink(0, "eth0", &[])], 22).unwrap_err();
+        let error = Plan::new(&lan("eth0"), &[uplink(0, "eth0", &[])], DOORS).unwrap_err();
         assert!(error.to_string().contains("eth0"), "{error}");
     }
 }

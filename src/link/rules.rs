@@ -179,7 +179,7 @@ mod tests {
             samples::uplink(0, "wlan0", &[]),
             samples::uplink(1, "wlan1", &[]),
         ];
-        let plan = Plan::new(&samples::lan("eth0"), &uplinks, 22).unwrap();
+        let plan = Plan::new(&samples::lan("eth0"), &uplinks, samples::DOORS).unwrap();
         let mut rules = plan.rules();
         rules.push(plan.answer_rule(&plan.ways[0], "172.20.10.12".parse().unwrap()));
         for rule in rules {

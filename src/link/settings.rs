@@ -208,7 +208,7 @@ mod tests {
         let plan = Plan::new(
             &samples::lan("eth0"),
             &[samples::uplink(0, "wlan0", &[])],
-            22,
+            samples::DOORS,
         )
         .unwrap();
         let paths: Vec<String> = wanted(&plan).into_iter().map(|s| s.path).collect();

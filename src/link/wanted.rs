@@ -189,7 +189,7 @@ mod tests {
         let plan = Plan::new(
             &samples::lan("eth0"),
             &[samples::uplink(0, "wlan0", &[])],
-            22,
+            samples::DOORS,
         )
         .unwrap();
         let now = Instant::now();
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_fixed_address_of_either_family_gets_its_network() {
-        let plan = Plan::new(&samples::lan("eth0"), &[], 22).unwrap();
+        let plan = Plan::new(&samples::lan("eth0"), &[], samples::DOORS).unwrap();
         for (address, prefix, network) in [
             ("10.0.5.7", 23, "10.0.4.0"),
             ("fd50::7", 64, "fd50::"),

@@ -1,12 +1,11 @@
 //! The board's SSH identity: one ed25519 key, made at first start and kept. Never leaves the state directory.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, HashAlg, PrivateKey};
 
-use crate::file::write_atomically;
+use crate::file;
 
 use super::Error;
 
@@ -20,8 +19,7 @@ pub(super) struct HostKey {
     pub(super) replaced: Option<(String, String)>,
 }
 
-/// Reads the key, or makes one. A damaged file is set aside, never silently overwritten; a key that cannot be stored is
-/// used for this boot, for a board that cannot be reached is worth less than a warning.
+/// Reads the key, or makes one, as [`file::keep`] says.
 ///
 /// # Errors
 /// Only when no key can be made at all.
@@ -37,52 +35,21 @@ pub(super) async fn load_or_make(path: PathBuf) -> Result<HostKey, Error> {
 }
 
 fn load_or_make_blocking(path: &Path) -> Result<HostKey, String> {
-    let fault = match load(path) {
-        Ok(Some(key)) => return Ok(finish(key, None)),
-        Ok(None) => None,
-        Err(reason) => Some(reason),
-    };
-    let replaced = fault.map(|reason| {
-        let aside = path.with_extension("damaged");
-        let moved = match std::fs::rename(path, &aside) {
-            Ok(()) => format!("moved to {}", aside.display()),
-            Err(e) => format!("and cannot be moved aside: {e}"),
-        };
-        tracing::error!(
-            "the SSH host key {} is not usable ({reason}), {moved}; a new one is made, clients will warn",
-            path.display()
-        );
-        (path.display().to_string(), reason)
-    });
-    let key = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519)
-        .map_err(|e| e.to_string())?;
-    let text = key.to_openssh(LineEnding::LF).map_err(|e| e.to_string())?;
-    if let Err(e) = write_atomically(path, text.as_bytes(), 0o600) {
-        tracing::error!(
-            "the SSH host key {} cannot be stored ({e}); it is another one after the next start",
-            path.display()
-        );
-    }
-    Ok(finish(key, replaced))
+    let kept = file::keep(path, "the SSH host key", read, || {
+        let key = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519)
+            .map_err(|e| e.to_string())?;
+        let text = key.to_openssh(LineEnding::LF).map_err(|e| e.to_string())?;
+        Ok(text.to_string())
+    })?;
+    Ok(finish(kept.value, kept.replaced))
 }
 
-/// `None` when there is no file yet.
-fn load(path: &Path) -> Result<Option<PrivateKey>, String> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e.to_string()),
-    };
-    let key = PrivateKey::from_openssh(&text).map_err(|e| e.to_string())?;
+fn read(text: &str) -> Result<PrivateKey, String> {
+    let key = PrivateKey::from_openssh(text).map_err(|e| e.to_string())?;
     if key.is_encrypted() || key.algorithm() != Algorithm::Ed25519 {
         return Err("it is not an unencrypted ed25519 key".into());
     }
-    use std::os::unix::fs::PermissionsExt;
-    let narrow = std::fs::Permissions::from_mode(0o600);
-    if let Err(e) = std::fs::set_permissions(path, narrow) {
-        tracing::warn!("{}: {e}", path.display());
-    }
-    Ok(Some(key))
+    Ok(key)
 }
 
 fn finish(key: PrivateKey, replaced: Option<(String, String)>) -> HostKey {

@@ -3,14 +3,16 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::context::{Context, Dirs};
 use super::owner::{Fault, Run, Spec};
 use crate::access::Directory;
-use crate::config::{Config, Console, Lan, Oob, Probe, Ssh, Uplink};
+use crate::config::{Config, Console, DoorPorts, Https, Lan, Oob, Probe, Ssh, Uplink};
 use crate::console::plug::{self, Plugs, Roots};
 use crate::journal::Reader;
 use crate::state::Store;
-use crate::{console, control, link, ssh, uplink};
+use crate::{api, console, control, link, ssh, uplink};
 
 /// One owner with all of its configuration: two equal parts need no restart at a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,12 +20,12 @@ pub enum Part {
     Link {
         lan: Lan,
         uplinks: Vec<Uplink>,
-        ssh_port: u16,
+        ports: DoorPorts,
     },
     Guard {
         lan: Lan,
         uplinks: Vec<Uplink>,
-        ssh_port: u16,
+        ports: DoorPorts,
     },
     /// What serial ports are plugged in.
     Ports,
@@ -44,6 +46,10 @@ pub enum Part {
         ssh: Ssh,
         lan_interface: String,
     },
+    /// What else is configured of it is followed without a restart: [`Doors::adopt`].
+    Https {
+        port: u16,
+    },
     Control,
 }
 
@@ -52,17 +58,17 @@ pub enum Part {
 #[must_use]
 pub fn parts(config: &Config) -> Vec<Part> {
     let (lan, uplinks) = (config.lan.clone(), config.uplinks.clone());
-    let ssh_port = config.ssh.port;
+    let ports = config.door_ports();
     let mut parts = vec![
         Part::Link {
             lan: lan.clone(),
             uplinks: uplinks.clone(),
-            ssh_port,
+            ports,
         },
         Part::Guard {
             lan,
             uplinks,
-            ssh_port,
+            ports,
         },
     ];
     let lan_interface = config.lan.interface.clone();
@@ -75,6 +81,9 @@ pub fn parts(config: &Config) -> Vec<Part> {
     parts.push(Part::Ssh {
         ssh: config.ssh.clone(),
         lan_interface,
+    });
+    parts.push(Part::Https {
+        port: config.https.port,
     });
     parts.push(Part::Indicator {
         led: config.oob.led.clone(),
@@ -107,6 +116,7 @@ impl Part {
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
             Self::Indicator { .. } => "indicator".into(),
             Self::Ssh { .. } => "ssh".into(),
+            Self::Https { .. } => "api".into(),
             Self::Control => "control".into(),
         }
     }
@@ -120,7 +130,7 @@ impl Part {
     /// READY waits for doors.
     #[must_use]
     pub fn is_door(&self) -> bool {
-        matches!(self, Self::Ssh { .. } | Self::Control)
+        matches!(self, Self::Ssh { .. } | Self::Https { .. } | Self::Control)
     }
 
     /// How to run it.
@@ -140,6 +150,7 @@ impl Part {
             store,
             journal,
             plugs,
+            https,
         } = doors;
         match self {
             Self::Ports => boxed(plug::run(ctx, plugs)),
@@ -152,17 +163,25 @@ impl Part {
             Self::Ssh { ssh, lan_interface } => {
                 boxed(ssh::run(ctx, ssh, access, store, journal, lan_interface))
             }
+            Self::Https { port } => boxed(api::run(
+                ctx,
+                port,
+                access,
+                store,
+                journal,
+                https.subscribe(),
+            )),
             Self::Control => boxed(control::run(ctx, access, store, journal)),
             Self::Link {
                 lan,
                 uplinks,
-                ssh_port,
-            } => boxed(link::run(ctx, lan, uplinks, ssh_port)),
+                ports,
+            } => boxed(link::run(ctx, lan, uplinks, ports)),
             Self::Guard {
                 lan,
                 uplinks,
-                ssh_port,
-            } => boxed(link::guard::run(ctx, lan, uplinks, ssh_port)),
+                ports,
+            } => boxed(link::guard::run(ctx, lan, uplinks, ports)),
         }
     }
 }
@@ -183,6 +202,8 @@ pub struct Doors {
     pub journal: Reader,
     /// Wakes consoles whose port is plugged in.
     pub plugs: Plugs,
+    /// In force; followed by the HTTPS door, so that another certificate drops no connection.
+    https: Arc<watch::Sender<Https>>,
 }
 
 impl Doors {
@@ -194,6 +215,17 @@ impl Doors {
             store,
             journal,
             plugs: Plugs::new(Roots::default()),
+            https: Arc::new(watch::Sender::new(config.https.clone())),
         }
+    }
+
+    /// Puts what doors follow while they are open in force.
+    pub fn adopt(&self, config: &Config) {
+        self.access.replace(&config.users);
+        self.https.send_if_modified(|https| {
+            let changed = *https != config.https;
+            https.clone_from(&config.https);
+            changed
+        });
     }
 }

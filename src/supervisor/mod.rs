@@ -253,7 +253,7 @@ impl Board {
         }
         let config = imported.config;
         let wanted = house::parts(&config);
-        self.doors.access.replace(&config.users);
+        self.doors.adopt(&config);
         let (keep, leave): (Vec<_>, Vec<_>) = std::mem::take(&mut self.kept)
             .into_iter()
             .partition(|(part, _)| wanted.contains(part));

@@ -22,7 +22,8 @@ use oobd::bus::{Bus, Intake};
 use oobd::clock::Timestamp;
 use oobd::command::{Actor, Command, Commands};
 use oobd::config::{
-    Config, Device, DoorName, Lan, LanAddress, Mode, Oob, Probe, Sae, Ssh, Uplink, UplinkKind, Wifi,
+    Config, Device, DoorName, Https, Lan, LanAddress, Mode, Oob, Probe, Sae, Ssh, Uplink,
+    UplinkKind, Wifi,
 };
 use oobd::event::Event;
 use oobd::link;
@@ -107,6 +108,7 @@ fn config(given: &Value) -> Config {
                 .and_then(|port| port.try_into().ok())
                 .unwrap_or(22),
         },
+        https: Https::default(),
         consoles: vec![],
         users: vec![],
     }
@@ -176,20 +178,16 @@ async fn serve(given: Value) {
         ready: Ready::new(watch::channel(false).0, Arc::default()),
         dirs: dirs.clone(),
     };
+    let ports = config.door_ports();
     let owner = link::run(
         context("link"),
         config.lan.clone(),
         config.uplinks.clone(),
-        config.ssh.port,
+        ports,
     );
     let mut owners = vec![tokio::spawn(owner)];
     if given["guard"] != false {
-        let guard = link::guard::run(
-            context("guard"),
-            config.lan,
-            config.uplinks,
-            config.ssh.port,
-        );
+        let guard = link::guard::run(context("guard"), config.lan, config.uplinks, ports);
         owners.push(tokio::spawn(guard));
     }
     say(&json!({ "running": true }));

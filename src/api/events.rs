@@ -1,0 +1,160 @@
+//! `GET /api/events`: the journal and what happens, as server-sent events (WHATWG HTML §9.2) or as a list. A reader that
+//! stalls holds a chunk and no more; it resumes from the journal by `Last-Event-ID`.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::Stream;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::clock::Timestamp;
+use crate::control::{Follow, wire};
+use crate::event::{Event, Severity};
+
+use super::answer::{Fault, Query};
+use super::house::House;
+use super::sessions::Hold;
+use super::sign_in::Caller;
+
+/// A comment after so much silence keeps middle boxes and phones from forgetting the connection.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Events of a list without any limit given.
+const LISTED: u32 = 50;
+/// Most events of a list; more come by `after`.
+const MOST_LISTED: u32 = 10_000;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    after: Option<u64>,
+    since: Option<Timestamp>,
+    newest: Option<u32>,
+    severity: Option<Severity>,
+    source: Option<String>,
+    /// `false`: a list of what there is, and no stream.
+    follow: Option<bool>,
+}
+
+pub(super) async fn get(
+    State(house): State<Arc<House>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Fault> {
+    let last_id = headers.get("last-event-id");
+    let resumed = last_id.and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+    if let (Some(value), None) = (last_id, resumed) {
+        let text = format!("{value:?} is no Last-Event-ID of this board");
+        return Err(Fault::new(axum::http::StatusCode::BAD_REQUEST, text));
+    }
+    let follow = wanted.follow.unwrap_or(true);
+    let ranged = resumed.is_some() || wanted.after.is_some() || wanted.since.is_some();
+    let few = if follow { 0 } else { LISTED };
+    let mut query = wire::Query {
+        after: resumed.or(wanted.after),
+        since: wanted.since,
+        newest: wanted.newest.or((!ranged).then_some(few)),
+        severity: wanted.severity,
+        source: wanted.source,
+        follow,
+    };
+    if resumed.is_some() {
+        // What the page asked for at first is behind it.
+        query.newest = None;
+    }
+    if !follow {
+        query.newest = query.newest.map(|newest| newest.min(MOST_LISTED));
+        return list(&house, &caller, query).await;
+    }
+    let hold = caller.hold(&house);
+    let stream = Open {
+        events: Follow::new(&house.control, query),
+        house,
+        caller,
+        ready: VecDeque::new(),
+        _hold: hold,
+    };
+    let keep_alive = KeepAlive::new().interval(HEARTBEAT);
+    Ok(Sse::new(stream.run())
+        .keep_alive(keep_alive)
+        .into_response())
+}
+
+async fn list(house: &House, caller: &Caller, query: wire::Query) -> Result<Response, Fault> {
+    let most = usize::try_from(MOST_LISTED).unwrap_or(usize::MAX);
+    let mut events = Follow::new(&house.control, query);
+    let mut listed: Vec<Value> = Vec::new();
+    while listed.len() < most
+        && let Some(some) = events.past(&caller.person).await?
+    {
+        listed.extend(some.iter().take(most - listed.len()).map(value));
+    }
+    Ok(Json(json!({ "events": listed })).into_response())
+}
+
+/// One open stream.
+struct Open {
+    house: Arc<House>,
+    caller: Caller,
+    events: Follow,
+    ready: VecDeque<Event>,
+    _hold: Option<Hold>,
+}
+
+impl Open {
+    fn run(self) -> impl Stream<Item = Result<sse::Event, Infallible>> {
+        futures::stream::unfold(self, |mut stream| async move {
+            let event = stream.next().await?;
+            Some((Ok(shown(&event)), stream))
+        })
+    }
+
+    /// `None` ends the stream: rights taken away, session over, board stopping.
+    async fn next(&mut self) -> Option<Event> {
+        let mut changes = self.house.access.changes();
+        loop {
+            let person = self.caller.now(&self.house)?;
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            tokio::select! {
+                // cancel-safe as Follow::next() says
+                some = self.events.next(&person) => match some {
+                    Ok(some) => self.ready.extend(some?),
+                    Err(refusal) => {
+                        tracing::warn!("an event stream ends: {refusal}");
+                        return None;
+                    }
+                },
+                // cancel-safe as Changes::next() says
+                () = changes.next() => {}
+                // cancel-safe: waits for tokens only
+                () = self.caller.over(&self.house) => return None,
+            }
+        }
+    }
+}
+
+/// The event with its sentence, as `oobctl event list --json` has it.
+fn value(event: &Event) -> Value {
+    let mut value = serde_json::to_value(event).unwrap_or(Value::Null);
+    if let Value::Object(fields) = &mut value {
+        fields.insert("text".into(), event.kind.to_string().into());
+    }
+    value
+}
+
+fn shown(event: &Event) -> sse::Event {
+    // JSON text has no bare line break, so it fits one `data` line.
+    sse::Event::default()
+        .id(event.seq.to_string())
+        .data(value(event).to_string())
+}

@@ -1,0 +1,247 @@
+//! The HTTPS door: sign-in, state, events, commands, consoles over WebSocket; docs/api.md has it for clients. Knows no
+//! device; opens no port but its own.
+
+mod answer;
+mod basic;
+mod certificate;
+mod command;
+mod connection;
+mod events;
+mod house;
+mod layers;
+mod session;
+mod sessions;
+mod sign_in;
+mod state;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::from_fn;
+use axum::routing::{delete, get, post};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_rustls::{TlsAcceptor, rustls};
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Directory;
+use crate::config::Https;
+use crate::event::Kind;
+use crate::fact::{Door, Fact};
+use crate::journal;
+use crate::state::Store;
+use crate::supervisor::context::Context;
+use crate::tcp;
+use crate::tls::Identity;
+
+use answer::Fault;
+use certificate::Shown;
+use house::House;
+
+/// Pause after an accept error (no descriptors left); the clients wait in the backlog meanwhile.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// What open connections get to say goodbye when the board stops.
+const GOODBYE: Duration = Duration::from_millis(2500);
+/// How often idle sessions are looked for.
+const SWEEP: Duration = Duration::from_secs(10);
+/// Longest body of a request.
+const BODY: usize = 64 * 1024;
+
+/// Why the door is not open. The supervisor tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot listen on port {port}")]
+    Listen { port: u16, source: std::io::Error },
+    #[error("no certificate can be made: {0}")]
+    Certificate(String),
+    #[error("TLS cannot be set up")]
+    Tls(#[from] rustls::Error),
+}
+
+/// Serves HTTPS until the board stops. `config` is followed: another certificate takes effect with the next handshake.
+///
+/// # Errors
+/// [`Error`] when it cannot listen or has no certificate at all; never because of a client.
+pub async fn run(
+    mut ctx: Context,
+    port: u16,
+    access: Arc<Directory>,
+    store: Store,
+    journal: journal::Reader,
+    mut config: watch::Receiver<Https>,
+) -> Result<(), Error> {
+    let path = ctx.dirs.state.join("https.pem");
+    let own = certificate::own(path, store.now().device).await;
+    let own = own.map_err(Error::Certificate)?;
+    if let Some((file, reason)) = own.replaced {
+        ctx.publish(Kind::CertificateReplaced { file, reason })
+            .await;
+    }
+    let listener = tcp::listen(port).map_err(|source| Error::Listen { port, source })?;
+    let address = listener.local_addr();
+    let address = address.map_or_else(|_| port.to_string(), |address| address.to_string());
+    let mut door = Showing {
+        own: own.value,
+        address,
+        shown: None,
+        told_expired: false,
+    };
+    let shown = door.adopt(&ctx, &config.borrow_and_update().clone());
+    let acceptor = TlsAcceptor::from(Arc::new(certificate::server(shown)?));
+    ctx.ready.open();
+
+    let house = Arc::new(House::new(
+        &ctx,
+        access.clone(),
+        store,
+        journal,
+        config.clone(),
+    ));
+    let router = routes(house.clone());
+    let mut changes = access.changes();
+    let mut sweep = interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut asks_open, mut config_open) = (true, true);
+    let mut pulse = ctx.pulse.clone();
+    loop {
+        tokio::select! {
+            // cancel-safe: waits for the token only
+            () = ctx.stop.cancelled() => break,
+            // cancel-safe: see Pulse::beat
+            () = pulse.beat() => {}
+            // cancel-safe: recv loses nothing. Nobody has a command for this door; dropping the ask says so at once.
+            ask = ctx.asks.recv(), if asks_open => asks_open = ask.is_some(),
+            // cancel-safe: see Changes::next
+            () = changes.next() => house.sessions.review(&access),
+            // cancel-safe: changed loses nothing
+            changed = config.changed(), if config_open => {
+                config_open = changed.is_ok();
+                let fresh = config.borrow_and_update().clone();
+                door.adopt(&ctx, &fresh);
+            }
+            // cancel-safe: a tick that is not taken comes again
+            _ = sweep.tick() => {
+                house.sessions.expire(house.idle());
+                door.look_at_clock(&ctx).await;
+            }
+            // cancel-safe: a connection that is not taken stays in the backlog
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => take(&house, &acceptor, &router, stream, peer),
+                Err(e) => {
+                    tracing::warn!("cannot accept: {e}");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    house.tracker.close();
+    if timeout(GOODBYE, house.tracker.wait()).await.is_err() {
+        tracing::warn!("connections were cut off");
+    }
+    Ok(())
+}
+
+/// The certificate on show, and what was told of it.
+struct Showing {
+    own: Identity,
+    address: String,
+    shown: Option<(Identity, Arc<Shown>)>,
+    told_expired: bool,
+}
+
+impl Showing {
+    /// Shows the certificate of this configuration from the next handshake on.
+    fn adopt(&mut self, ctx: &Context, config: &Https) -> Arc<Shown> {
+        let identity = certificate::choose(config.pair.as_ref(), &self.own);
+        let shown = match &self.shown {
+            Some((_, shown)) => {
+                shown.set(&identity);
+                shown.clone()
+            }
+            None => Arc::new(Shown::new(&identity)),
+        };
+        let fingerprint = format!("SHA256:{}", identity.fingerprint());
+        tracing::info!(address = self.address, fingerprint, "https is open");
+        ctx.observe(Fact::Door(Door {
+            name: "https".into(),
+            address: self.address.clone(),
+            fingerprint: Some(fingerprint),
+        }));
+        self.shown = Some((identity, shown.clone()));
+        self.told_expired = false;
+        shown
+    }
+
+    /// Says once that the certificate is out of date. It stays in use: another one would be a bigger surprise to whoever
+    /// has to get in now.
+    async fn look_at_clock(&mut self, ctx: &Context) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let Some((identity, _)) = &self.shown else {
+            return;
+        };
+        if !self.told_expired && identity.left(now.unwrap_or_default()).is_zero() {
+            self.told_expired = true;
+            let fingerprint = identity.fingerprint();
+            ctx.publish(Kind::CertificateExpired { fingerprint }).await;
+        }
+    }
+}
+
+/// Every resource; each has a file of its own.
+fn routes(house: Arc<House>) -> Router {
+    Router::new()
+        .route(
+            "/api/session",
+            post(session::sign_in)
+                .get(session::show)
+                .delete(session::sign_out),
+        )
+        .route("/api/sessions", get(session::list))
+        .route("/api/sessions/{id}", delete(session::end))
+        .route("/api/ticket", post(session::ticket))
+        .route("/api/password", post(session::change_password))
+        .route("/api/state", get(state::show))
+        .route("/api/events", get(events::get))
+        .route("/api/command", post(command::give))
+        .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "there is nothing here") })
+        .method_not_allowed_fallback(|| async {
+            Fault::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method")
+        })
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(from_fn(layers::wrap))
+        .with_state(house)
+}
+
+/// Takes one connection, or drops it at once when its source or the board holds too many.
+fn take(
+    house: &Arc<House>,
+    acceptor: &TlsAcceptor,
+    router: &Router,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let peer = tcp::canonical(peer);
+    if !house.access.admits(peer.ip()) {
+        tracing::debug!(%peer, "too many connections in a short time");
+        return;
+    }
+    let severed = CancellationToken::new();
+    let Some(slot) = house.crowd.admit(peer.ip(), severed.clone()) else {
+        tracing::debug!(%peer, "too many connections at once");
+        return;
+    };
+    if let Err(e) = tcp::prepare(&stream) {
+        tracing::debug!(%peer, "gone at once: {e}");
+        return;
+    }
+    let stream = tcp::Cuttable::new(stream, severed);
+    let (acceptor, router) = (acceptor.clone(), router.clone());
+    let connection = connection::serve(house.clone(), acceptor, router, stream, peer, slot);
+    house.tracker.spawn(connection);
+}

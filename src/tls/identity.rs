@@ -1,0 +1,200 @@
+//! A certificate chain with its private key: read from PEM, checked as a pair, or made anew. Never shows the key.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd,
+};
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{Error as TlsError, InconsistentKeys};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// Certificates of one chain; more is the wrong file.
+const LONGEST_CHAIN: usize = 16;
+
+/// Why a certificate or its key cannot be used. For a person; never holds any of the key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Bad {
+    /// The fault is the certificate's.
+    #[error("{0}")]
+    Certificate(String),
+    /// The fault is the key's, or the two do not belong together.
+    #[error("{0}")]
+    Key(String),
+}
+
+/// What a server shows and proves.
+#[derive(Clone)]
+pub struct Identity {
+    key: Arc<CertifiedKey>,
+    leaf: CertificateDer<'static>,
+    /// Seconds since 1970 of the end of validity.
+    expires: i64,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Identity")
+            .field(&self.fingerprint())
+            .finish()
+    }
+}
+
+impl Identity {
+    /// Reads a chain (the server's own certificate first) and its key (PKCS #8, PKCS #1 or SEC 1), and checks that they
+    /// belong together. How long they hold is not judged: the clock of a board may be off by years.
+    ///
+    /// # Errors
+    /// [`Bad`] says which of the two is at fault, and why.
+    pub fn from_pem(certificate: &str, key: &str) -> Result<Self, Bad> {
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate.as_bytes())
+            .take(LONGEST_CHAIN)
+            .collect();
+        let chain = chain.map_err(|e| Bad::Certificate(no_pem("certificate", &e)))?;
+        let Some(leaf) = chain.first().cloned() else {
+            return Err(Bad::Certificate(no_pem(
+                "certificate",
+                &pem::Error::NoItemsFound,
+            )));
+        };
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
+            .map_err(|e| Bad::Key(no_pem("private key", &e)))?;
+        let (_, parsed) = X509Certificate::from_der(&leaf)
+            .map_err(|_| Bad::Certificate("the certificate is damaged".into()))?;
+        let expires = parsed.validity().not_after.timestamp();
+        let key = CertifiedKey::from_der(chain, key, &super::provider()).map_err(|e| match e {
+            TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                Bad::Key("the key does not belong to the certificate".into())
+            }
+            TlsError::InvalidCertificate(fault) => {
+                Bad::Certificate(format!("the certificate cannot be used: {fault:?}"))
+            }
+            other => Bad::Key(format!("the key cannot be used: {other}")),
+        })?;
+        Ok(Self {
+            key: Arc::new(key),
+            leaf,
+            expires,
+        })
+    }
+
+    /// For a TLS server.
+    #[must_use]
+    pub fn certified(&self) -> Arc<CertifiedKey> {
+        self.key.clone()
+    }
+
+    /// SHA-256 of the certificate as browsers and `openssl x509 -fingerprint -sha256` show it: `AB:CD:…`.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let digest = ring::digest::digest(&ring::digest::SHA256, &self.leaf);
+        let bytes: Vec<String> = digest
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02X}"))
+            .collect();
+        bytes.join(":")
+    }
+
+    /// Time left from `now` (since 1970) to the end of validity; zero when it is over.
+    #[must_use]
+    pub fn left(&self, now: Duration) -> Duration {
+        let end = u64::try_from(self.expires).unwrap_or(0);
+        Duration::from_secs(end).saturating_sub(now)
+    }
+}
+
+fn no_pem(what: &str, error: &pem::Error) -> String {
+    match error {
+        pem::Error::NoItemsFound => format!("there is no {what} in it (PEM text is expected)"),
+        _ => format!("the PEM text of the {what} is damaged"),
+    }
+}
+
+/// Makes a self-signed certificate with a new ECDSA P-256 key for these host names and addresses, as PEM: the key first.
+///
+/// It holds from 2020 to 2049, for a board may start without a clock, and who trusts it has compared its fingerprint.
+///
+/// # Errors
+/// Why it could not be made, such as no randomness.
+pub fn make(name: &str, others: &[&str]) -> Result<String, String> {
+    let said = |e: rcgen::Error| e.to_string();
+    let names: Vec<String> = [name]
+        .iter()
+        .chain(others)
+        .map(ToString::to_string)
+        .collect();
+    let mut parameters = CertificateParams::new(names).map_err(said)?;
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::CommonName, name);
+    parameters.distinguished_name = subject;
+    parameters.not_before = date_time_ymd(2020, 1, 1);
+    parameters.not_after = date_time_ymd(2049, 12, 31);
+    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(said)?;
+    let certificate = parameters.self_signed(&key).map_err(said)?;
+    Ok(format!("{}{}", key.serialize_pem(), certificate.pem()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_can_be_used() {
+        let pem = make("rack7", &["localhost", "127.0.0.1", "::1"]).unwrap();
+        let identity = Identity::from_pem(&pem, &pem).unwrap();
+        assert_eq!(identity.fingerprint().len(), 32 * 3 - 1);
+        let (_, parsed) = X509Certificate::from_der(&identity.leaf).unwrap();
+        let names = parsed.subject_alternative_name().unwrap().unwrap();
+        assert_eq!(names.value.general_names.len(), 4);
+        let year = Duration::from_secs(365 * 86_400);
+        assert!(identity.left(year * 56) > year * 20);
+        assert_eq!(identity.left(year * 90), Duration::ZERO);
+        assert!(!format!("{identity:?}").contains("PRIVATE"));
+    }
+
+    #[test]
+    fn what_cannot_be_used_says_which_of_the_two() {
+        let (one, other) = (make("a", &[]).unwrap(), make("b", &[]).unwrap());
+        assert_eq!(
+            Identity::from_pem(&one, &other).unwrap_err(),
+            Bad::Key("the key does not belong to the certificate".into())
+        );
+        let key_only = &one[..one.find("-----BEGIN CERT").unwrap()];
+        for (certificate, key, says) in [
+            (
+                "",
+                one.as_str(),
+                "there is no certificate in it (PEM text is expected)",
+            ),
+            (
+                key_only,
+                &one,
+                "there is no certificate in it (PEM text is expected)",
+            ),
+            (
+                &one,
+                "",
+                "there is no private key in it (PEM text is expected)",
+            ),
+            (
+                &one[..one.len() - 40],
+                &one,
+                "the PEM text of the certificate is damaged",
+            ),
+        ] {
+            let bad = Identity::from_pem(certificate, key).unwrap_err();
+            assert_eq!(bad.to_string(), says);
+        }
+        let hollow = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let bad = Identity::from_pem(hollow, &one).unwrap_err();
+        assert_eq!(bad, Bad::Certificate("the certificate is damaged".into()));
+    }
+}

@@ -1,0 +1,15 @@
+//! TLS as every room uses it: one provider (ring), and the certificates with their keys. Opens no connection.
+
+mod identity;
+
+pub use identity::{Bad, Identity, make};
+
+use std::sync::Arc;
+
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+
+/// The one set of algorithms: ECDHE with AES-GCM or ChaCha20, nothing that is known to be weak.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
