@@ -31,6 +31,17 @@ impl Timestamp {
     }
 }
 
+/// How long the board has run, time asleep included, in milliseconds; nobody sets this clock.
+#[must_use]
+pub fn uptime_millis() -> u64 {
+    use nix::time::{ClockId, clock_gettime};
+    let Ok(time) = clock_gettime(ClockId::CLOCK_BOOTTIME) else {
+        // The kernel has had it since 2.6.39.
+        return 0;
+    };
+    u64::try_from(Duration::from(time).as_millis()).unwrap_or(u64::MAX)
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = i64::try_from(self.0).unwrap_or(i64::MAX);

@@ -379,6 +379,11 @@ pub enum Kind {
     CertificateExpired {
         fingerprint: String,
     },
+    /// The device gave cause for so many more events than one console may make.
+    EventsLeftOut {
+        console: String,
+        count: u64,
+    },
 }
 
 impl Kind {
@@ -403,6 +408,7 @@ impl Kind {
             | Self::ExportFailed { .. }
             | Self::CableUnplugged { .. }
             | Self::ConsoleSilent { .. }
+            | Self::EventsLeftOut { .. }
             | Self::SignInRefused { .. }
             | Self::CertificateExpired { .. }
             | Self::ForwardRefused { .. }

@@ -325,6 +325,10 @@ impl fmt::Display for Kind {
                     "{console}: everybody left, typed its on_last_detach ({bytes} bytes)"
                 )
             }
+            Self::EventsLeftOut { console, count } => write!(
+                f,
+                "console {console}: {count} more events of its device were left out"
+            ),
         }
     }
 }

@@ -26,6 +26,7 @@ pub mod journal;
 pub mod label;
 pub mod line;
 pub mod link;
+pub mod pattern;
 pub mod session;
 pub mod ssh;
 pub mod state;

@@ -464,6 +464,10 @@ fn specimens() -> Vec<Kind> {
         Kind::CertificateExpired {
             fingerprint: s("f"),
         },
+        Kind::EventsLeftOut {
+            console: s("c"),
+            count: 300,
+        },
     ]
 }
 

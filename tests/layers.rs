@@ -29,6 +29,7 @@ const DOOR: &[&str] = &[
     "label",
     "session",
     "tcp",
+    "pattern",
     "transcript",
 ];
 
@@ -37,6 +38,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // The inner language.
     ("clock", &[]),
     ("fault", &[]),
+    ("pattern", &[]),
     ("file", &[]),
     ("event", &[&["clock"]]),
     ("event_text", &[&["event"]]),
@@ -50,9 +52,12 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("escape", &[&["clock"]]),
     ("label", &[&["clock", "fact", "line"]]),
     // What everybody stands on.
-    ("config", &[&["access", "file", "line", "tls"]]),
+    (
+        "config",
+        &[&["access", "event", "file", "line", "pattern", "tls"]],
+    ),
     ("journal", &[&["bus", "clock", "event", "fault"]]),
-    ("transcript", &[&["clock", "event"]]),
+    ("transcript", &[&["clock", "event", "pattern"]]),
     (
         "access",
         &[&[
@@ -77,7 +82,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // The lamp shows what the whole board knows.
     ("uplink/indicator", &[DEVICE, &["state"]]),
     // Writes what `transcript` reads.
-    ("console", &[DEVICE, &["tcp", "transcript"]]),
+    ("console", &[DEVICE, &["tcp", "pattern", "transcript"]]),
     // Doors.
     // Carries out over SSH what `oobctl` does, in its words and with its tables.
     ("ssh", &[DEVICE, DOOR, &["cli", "control"]]),

@@ -4,7 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Device, DoorName, Https, Lan, LanAddress, Mode, Oob, Probe, Sae, Ssh, Uplink};
+use crate::config::{
+    Device, DoorName, Https, Lan, LanAddress, Mode, Oob, Probe, Sae, Ssh, Transcripts, Uplink,
+};
 
 fn house() -> (tempfile::TempDir, Dirs, Config) {
     let root = tempfile::tempdir().unwrap();
@@ -57,6 +59,8 @@ fn house() -> (tempfile::TempDir, Dirs, Config) {
         ssh: Ssh { port: 22 },
         https: Https::default(),
         consoles: vec![],
+        transcripts: Transcripts::default(),
+        syslog: None,
         users: vec![],
     };
     (root, dirs, config)

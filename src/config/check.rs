@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::reader::{Table, suggest};
 use super::secret::Resolver;
+use super::values;
 use super::{Console, Lan, MOST_UPLINKS, Mode, Uplink, User};
 
 /// Each console is a task, a ring and a folder; a bigger rack has a second board.
@@ -11,6 +12,8 @@ const MOST_CONSOLES: usize = 64;
 /// Memory of all rings together; boards have 512 MiB and more.
 const MOST_RINGS: usize = 64 << 20;
 const MOST_USERS: usize = 256;
+/// Smallest transcript that is worth the name.
+const QUOTA_LEAST: u64 = 64 << 10;
 
 pub(super) fn uplinks(table: &Table<'_>, lan: &Lan, resolver: &Resolver<'_>) -> Vec<Uplink> {
     let mut taken = BTreeMap::from([(lan.interface.clone(), "lan".to_owned())]);
@@ -93,6 +96,58 @@ pub(super) fn consoles(table: &Table<'_>) -> Vec<Console> {
         consoles.push(console);
     }
     consoles
+}
+
+/// Makes all transcripts fit into `total`: what the file names must, and the others share what is left.
+pub(super) fn quotas(table: &Table<'_>, consoles: &mut [Console], total: u64) {
+    let mut named = 0_u64;
+    let mut unnamed = Vec::new();
+    for (name, field) in table.named() {
+        let text = name.text();
+        let Some(at) = consoles.iter().position(|console| console.name == text) else {
+            continue;
+        };
+        let Some(place) = field.inner(&["transcript"]) else {
+            unnamed.push((at, name));
+            continue;
+        };
+        if place.is_table() && place.inner(&["keep"]).is_none() {
+            unnamed.push((at, name));
+            continue;
+        }
+        let Some(console) = consoles.get(at) else {
+            continue;
+        };
+        named = named.saturating_add(console.transcript);
+        if named > total && named - console.transcript <= total {
+            place.wrong_so(
+                format!(
+                    "all transcripts together need more than {}",
+                    values::show_size(total)
+                ),
+                "make some `transcript` smaller, or [transcripts] total bigger",
+            );
+        }
+    }
+    let count = u64::try_from(unnamed.len()).unwrap_or(u64::MAX).max(1);
+    let share = total.saturating_sub(named) / count;
+    let quota = share.min(super::console::QUOTA);
+    if let Some((_, name)) = unnamed.first()
+        && quota < QUOTA_LEAST
+        && named <= total
+    {
+        let message = format!(
+            "no room is left for its transcript in {} for all of them",
+            values::show_size(total)
+        );
+        let hint = "make some `transcript` smaller, or [transcripts] total bigger".to_owned();
+        name.wrong(message, Some(hint));
+    }
+    for (at, _) in unnamed {
+        if let Some(console) = consoles.get_mut(at) {
+            console.transcript = quota.max(QUOTA_LEAST);
+        }
+    }
 }
 
 pub(super) fn users(table: &Table<'_>, consoles: &[Console], resolver: &Resolver<'_>) -> Vec<User> {

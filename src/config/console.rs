@@ -1,6 +1,7 @@
 //! The sections `[console.NAME]`: logical serial consoles. What they sit on is in [`transport`].
 
 use super::reader::Table;
+use super::record::{Keys, Record};
 use super::transport::{self, Transport};
 
 mod discover;
@@ -22,17 +23,21 @@ pub struct Console {
     pub ring: usize,
     /// Bytes kept on flash per console.
     pub transcript: u64,
+    pub record: Record,
     /// How people share it.
     pub sessions: Sessions,
     /// Ask the device by itself, and how often.
     pub discover: Option<Discover>,
 }
 
+/// Kept on flash per console, where the file does not say.
+pub(super) const QUOTA: u64 = 8 * MIB;
+
 impl Console {
     pub(super) fn read(name: String, place: u16, mut table: Table<'_>) -> Option<Self> {
         let number = table.take("number");
         let ring = table.take("ring");
-        let transcript = table.take("transcript");
+        let keys = Keys::take(&mut table);
         let sessions = Sessions::read(&mut table);
         let discover = table.take("discover");
         table.later(&["telnet", "rfc2217", "raw"]);
@@ -41,7 +46,7 @@ impl Console {
         let number = number.and_then(|field| field.number(1..=999));
         let ring = ring.and_then(|field| field.size(16 * KIB..=8 * MIB));
         let ring = usize::try_from(ring.unwrap_or(256 * KIB)).ok()?;
-        let transcript = transcript.and_then(|field| field.size(64 * KIB..=1024 * MIB));
+        let (record, quota) = keys.read();
         let discover = discover.map(|field| Discover::read(&field));
         let (kind, settings) = kind?;
         let transport = Transport::read(kind, settings.table()?);
@@ -50,7 +55,8 @@ impl Console {
             number: number.unwrap_or(place),
             transport: transport?,
             ring,
-            transcript: transcript.unwrap_or(8 * MIB),
+            transcript: quota.unwrap_or(QUOTA),
+            record,
             sessions,
             discover: match discover {
                 Some(discover) => Some(discover?),

@@ -12,6 +12,7 @@ mod lan;
 mod oob;
 mod problem;
 mod reader;
+mod record;
 mod remark;
 mod secret;
 pub mod store;
@@ -27,6 +28,7 @@ pub use https::{Https, Pair};
 pub use lan::{Lan, LanAddress};
 pub use oob::{Mode, Oob, Probe};
 pub use problem::{Place, Problem, render};
+pub use record::{Carrier, Pattern, Proof, Record, Syslog, Transcripts};
 pub use secret::{Folders, Secret};
 pub use transport::{CableWire, Dtr, PortName, Position, Serial, Transport};
 pub use uplink::{DoorName, MOST_UPLINKS, Sae, Uplink, UplinkKind, Wifi};
@@ -51,6 +53,8 @@ pub struct Config {
     pub ssh: Ssh,
     pub https: Https,
     pub consoles: Vec<Console>,
+    pub transcripts: Transcripts,
+    pub syslog: Option<Syslog>,
     pub users: Vec<User>,
 }
 
@@ -67,6 +71,8 @@ impl Config {
             ssh: Ssh::default(),
             https: Https::default(),
             consoles: Vec::new(),
+            transcripts: Transcripts::default(),
+            syslog: None,
             users: Vec::new(),
         }
     }
@@ -174,15 +180,22 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
     let [device, lan, oob, probe, ssh, https] =
         ["device", "lan", "oob", "probe", "ssh", "https"].map(|key| root.take(key));
     let [uplinks, consoles, users] = ["uplink", "console", "user"].map(|key| root.take(key));
+    let [transcripts, syslog] = ["transcripts", "syslog"].map(|key| root.take(key));
     root.finish();
 
+    let transcripts = section(transcripts).map_or_else(Transcripts::default, Transcripts::read);
+    let syslog = section(syslog).and_then(|table| Syslog::read(table, resolver));
     let oob = section(oob).map_or_else(Oob::default, Oob::read);
     let lan = section(lan).map_or_else(Lan::default, Lan::read);
     let uplinks = match section(uplinks) {
         Some(table) => check::uplinks(&table, &lan, resolver),
         None => check::uplinks_unsaid(&lan, oob.mode),
     };
-    let consoles = section(consoles).map_or_else(Vec::new, |table| check::consoles(&table));
+    let consoles = section(consoles).map_or_else(Vec::new, |table| {
+        let mut consoles = check::consoles(&table);
+        check::quotas(&table, &mut consoles, transcripts.total);
+        consoles
+    });
     let users =
         section(users).map_or_else(Vec::new, |table| check::users(&table, &consoles, resolver));
     let ssh = section(ssh).map_or_else(Ssh::default, Ssh::read);
@@ -202,6 +215,8 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
         ssh,
         https,
         consoles,
+        transcripts,
+        syslog,
         users,
     })
 }

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::ring::{Ring, length};
 use super::stream::Stream;
-use super::transcript::{Fault, Store, Writer};
+use super::transcript::{Fault, Place, Store, Writer};
 use crate::event::Kind;
 use crate::fault;
 use crate::transcript;
@@ -27,7 +27,8 @@ pub(super) struct Log(Option<Writer>);
 
 /// Opens the transcript; the ring begins with its tail and the stream goes on where it ended.
 ///
-/// A quota of 0 means no transcript. A fault is sent to `faults`, and the console works without.
+/// A quota of 0 means no transcript. A fault is sent to `faults`, and the console works without until the storage can
+/// be had: that is tried again and again.
 pub(super) async fn open(
     name: &str,
     dir: PathBuf,
@@ -39,6 +40,10 @@ pub(super) async fn open(
     if quota == 0 {
         return (bare(), Log(None));
     }
+    let place = Place {
+        dir: dir.clone(),
+        quota,
+    };
     let opened = timeout(OPEN_LIMIT, store(dir, quota, ring / 2)).await;
     let fault = match opened.unwrap_or_else(|_| Err("the storage does not answer".into())) {
         Ok((store, tail)) => {
@@ -46,17 +51,30 @@ pub(super) async fn open(
             let mut ring = Ring::new(ring, base);
             ring.push(&tail);
             let stream = Arc::new(Stream::new(ring));
-            match Writer::spawn(name, store, stream.clone(), faults.clone()) {
-                Ok(writer) => return (stream, Log(Some(writer))),
-                Err(error) => error.to_string(),
-            }
+            return (stream.clone(), log(name, Ok(store), stream, faults));
         }
         Err(fault) => fault,
     };
-    tracing::error!(console = name, fault, "no transcript");
+    tracing::error!(console = name, fault, "no transcript yet");
     // The queue is empty: the owner has not begun.
     let _ = faults.try_send(Fault::Failed(fault));
-    (bare(), Log(None))
+    let stream = bare();
+    (stream.clone(), log(name, Err(place), stream, faults))
+}
+
+fn log(
+    name: &str,
+    store: Result<Store, Place>,
+    stream: Arc<Stream>,
+    faults: mpsc::Sender<Fault>,
+) -> Log {
+    match Writer::spawn(name, store, stream, faults.clone()) {
+        Ok(writer) => Log(Some(writer)),
+        Err(error) => {
+            let _ = faults.try_send(Fault::Failed(error.to_string()));
+            Log(None)
+        }
+    }
 }
 
 async fn store(dir: PathBuf, quota: u64, tail: usize) -> Result<(Store, Vec<u8>), String> {
@@ -93,6 +111,13 @@ impl Log {
     pub(super) fn mark(&self, event: &Kind) {
         if let Some(writer) = &self.0 {
             writer.mark(event.clone());
+        }
+    }
+
+    /// Keeps what was sent to the port.
+    pub(super) fn typed(&self, user: &str, bytes: &[u8]) {
+        if let Some(writer) = &self.0 {
+            writer.typed(user, bytes);
         }
     }
 

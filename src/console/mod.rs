@@ -25,6 +25,7 @@ mod session;
 mod stream;
 mod transcript;
 mod tty;
+mod watch;
 mod wires;
 
 /// Why a console ended. A port that is missing or broken is a phase of the console, never an error.

@@ -95,6 +95,7 @@ pub(super) async fn run(
         // cancel-safe per docs on CancellationToken::cancelled()
         () = context.stop.cancelled() => return Ok(()),
     };
+    super::watch::spawn(&context, &console.name, &console.record, stream.clone());
     let mut last_line = LastLine::default();
     last_line.push(&stream.read(stream.end().saturating_sub(512), 512).bytes);
     let mut pulse = context.pulse.clone();
@@ -126,6 +127,8 @@ pub(super) async fn run(
         break_enders: Vec::new(),
         broken,
         output: Bytes::new(),
+        keeps_typed: console.record.typed,
+        typist: None,
         gather_until: None,
         room: stream.capacity(),
         reminded: None,
@@ -248,6 +251,10 @@ struct Owner<'a> {
     broken: mpsc::Sender<Stage>,
     /// Typed bytes that the port has not taken yet.
     output: Bytes,
+    /// What is typed is kept in the transcript.
+    keeps_typed: bool,
+    /// Who typed them, where that is kept.
+    typist: Option<String>,
     gather_until: Option<Instant>,
     /// Bytes that the ring holds.
     room: u64,
@@ -287,7 +294,10 @@ impl Owner<'_> {
     }
 
     fn sent(&mut self, count: usize) {
-        let _ = self.output.split_to(count.min(self.output.len()));
+        let sent = self.output.split_to(count.min(self.output.len()));
+        if let Some(user) = &self.typist {
+            self.log.typed(user, &sent);
+        }
         self.parting_waits &= !self.output.is_empty();
         self.tx_bytes += length(count);
         self.counted();
@@ -300,6 +310,8 @@ impl Owner<'_> {
         if let Link::Open(_) = self.link {
             self.output = piece.bytes;
             self.typed_since = true;
+            let user = self.desk.user(piece.session);
+            self.typist = user.filter(|_| self.keeps_typed).map(str::to_owned);
             // The echo of this is read at once.
             self.gather_until = None;
             return;

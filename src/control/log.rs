@@ -8,6 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::access::Right;
 use crate::command::Refusal;
+use crate::pattern;
 use crate::transcript::{self, Log, Query};
 
 use super::serve::{Caller, House};
@@ -35,7 +36,7 @@ where
     if let Err(denied) = allowed(house, caller, console, &query) {
         return wire.send(&denied).await;
     }
-    let pattern = query.pattern.as_deref().map(transcript::pattern);
+    let pattern = query.pattern.as_deref().map(pattern::compile);
     let pattern = match pattern.transpose() {
         Ok(pattern) => pattern,
         Err(bad) => return refuse(wire, format!("this is no pattern: {bad}")).await,

@@ -19,7 +19,7 @@ pub(crate) use index::decode;
 pub use index::{Mark, Record};
 pub use lines::{Item, Line, Lines};
 pub use reader::{Entry, Page, Place, Reader, Since};
-pub use search::{BadPattern, Log, Query, pattern};
+pub use search::{Log, Query};
 pub use text::{Plain, escaped};
 pub use walk::Walk;
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::index::Mark;
@@ -25,10 +25,6 @@ const FIRST_WINDOW: u64 = 256 * 1024;
 /// Most lines that `newest` counts.
 const NEWEST_MAX: usize = 100_000;
 const CONTEXT_MAX: usize = 1000;
-/// Longest pattern, and what it may grow to. The engine needs time linear in the line, at worst times this.
-const PATTERN_MAX: usize = 1024;
-const PROGRAM_MAX: usize = 256 * 1024;
-const CACHE_MAX: usize = 1024 * 1024;
 
 /// What is looked for. Crosses the control socket: never changed; a wider question is another one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,38 +48,6 @@ pub struct Query {
     pub raw: bool,
     /// Goes on with what comes, until the client hangs up.
     pub follow: bool,
-}
-
-/// Why a pattern is no good; for a person.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadPattern(String);
-
-/// Compiles a pattern as everything here uses it: on bytes, linear time, bounded memory.
-///
-/// # Errors
-/// [`BadPattern`], with what the engine says.
-pub fn pattern(text: &str) -> Result<Regex, BadPattern> {
-    if text.len() > PATTERN_MAX {
-        return Err(BadPattern(format!(
-            "the pattern is longer than {PATTERN_MAX} characters"
-        )));
-    }
-    let built = RegexBuilder::new(text)
-        .size_limit(PROGRAM_MAX)
-        .dfa_size_limit(CACHE_MAX)
-        .build();
-    built.map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => {
-            BadPattern("the pattern is too big: make its repetitions smaller".into())
-        }
-        // The engine draws the pattern with a ^ below; its last line is the reason.
-        error => {
-            let text = error.to_string();
-            let reason = text.lines().last().unwrap_or_default();
-            BadPattern(reason.trim_start_matches("error: ").to_owned())
-        }
-    })
 }
 
 /// An answer on its way.

@@ -11,7 +11,7 @@ use oobd::bus::Bus;
 use oobd::command::{
     Actor, Attach, Attachment, Command, Commands, Input, Output, Refusal, Reply, Start,
 };
-use oobd::config::{Console, Flow, Line, Parity, PortName, Serial, Sessions, Transport};
+use oobd::config::{Console, Flow, Line, Parity, PortName, Record, Serial, Sessions, Transport};
 use oobd::console::plug::{Plugs, Roots};
 use oobd::event::{Event, Kind};
 use oobd::fact;
@@ -94,6 +94,7 @@ impl Bench {
             transcript: 1024 * 1024,
             sessions: Sessions::default(),
             discover: None,
+            record: Record::default(),
         };
         Self {
             events: bus.subscribe(),

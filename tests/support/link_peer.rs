@@ -22,8 +22,8 @@ use oobd::bus::{Bus, Intake};
 use oobd::clock::Timestamp;
 use oobd::command::{Actor, Command, Commands};
 use oobd::config::{
-    Config, Device, DoorName, Https, Lan, LanAddress, Mode, Oob, Probe, Sae, Ssh, Uplink,
-    UplinkKind, Wifi,
+    Config, Device, DoorName, Https, Lan, LanAddress, Mode, Oob, Probe, Sae, Ssh, Transcripts,
+    Uplink, UplinkKind, Wifi,
 };
 use oobd::event::Event;
 use oobd::link;
@@ -110,6 +110,8 @@ fn config(given: &Value) -> Config {
         },
         https: Https::default(),
         consoles: vec![],
+        transcripts: Transcripts::default(),
+        syslog: None,
         users: vec![],
     }
 }

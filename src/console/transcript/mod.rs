@@ -9,4 +9,4 @@ mod tests;
 mod writer;
 
 pub(super) use store::Store;
-pub(super) use writer::{Fault, Writer};
+pub(super) use writer::{Fault, Place, Writer};

@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::console::ring::Ring;
 use crate::console::stream::Stream;
 use crate::event::Kind;
-use crate::transcript::{Entry, Error, Mark, Page, Reader, Since, index_path, length};
+use crate::transcript::{Entry, Error, Mark, Page, Reader, Record, Since, index_path, length};
 
 const QUOTA: u64 = 1024 * 1024;
 
@@ -260,7 +260,7 @@ fn recording(dir: &Path, ring: usize) -> (Arc<Stream>, Writer, mpsc::Receiver<Fa
     let store = Store::open(dir, QUOTA).unwrap();
     let stream = Arc::new(Stream::new(Ring::new(ring, store.end())));
     let (faults, faulty) = mpsc::channel(4);
-    let writer = Writer::spawn("test", store, stream.clone(), faults).unwrap();
+    let writer = Writer::spawn("test", Ok(store), stream.clone(), faults).unwrap();
     (stream, writer, faulty)
 }
 
@@ -318,6 +318,91 @@ fn what_came_is_stored_without_a_stop() {
         std::thread::sleep(Duration::from_millis(10));
     }
     drop(writer);
+}
+
+#[test]
+fn what_is_typed_is_a_mark_a_line_with_who_and_never_a_byte_of_the_stream() {
+    let dir = TempDir::new().unwrap();
+    let (stream, writer, _faulty) = recording(dir.path(), 64 * 1024);
+    stream.push(&sample(0, 7));
+    writer.received(7);
+    for key in ["s", "ho", "w\r", "logout\rx"] {
+        writer.typed("alice", key.as_bytes());
+    }
+    writer.typed("bob", b"y");
+    stream.push(&sample(7, 3));
+    writer.received(10);
+    writer.typed("bob", &[b'z'; 1500]);
+    writer.finish();
+    let all = read(dir.path(), Since::Offset(0), usize::MAX);
+    assert_eq!(extents(&all), [(0, 10, true)]);
+    let typed: Vec<(u64, String, usize)> = all
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Mark(Record {
+                offset,
+                mark: Mark::Typed { user, bytes },
+                ..
+            }) => Some((
+                *offset,
+                format!("{user}: {}", bytes.escape_ascii()),
+                bytes.len(),
+            )),
+            _ => None,
+        })
+        .collect();
+    let places: Vec<_> = typed
+        .iter()
+        .map(|(offset, _, size)| (*offset, *size))
+        .collect();
+    assert_eq!(
+        places,
+        [(7, 5), (7, 7), (7, 1), (10, 1), (10, 1024), (10, 476)]
+    );
+    assert_eq!(typed[0].1, "alice: show\\r");
+    assert_eq!(typed[3].1, "bob: y");
+}
+
+#[test]
+fn a_store_that_cannot_be_had_is_tried_again_and_nothing_of_the_ring_is_lost() {
+    let dir = TempDir::new().unwrap();
+    let place = dir.path().join("core");
+    let mut before = Store::open(&place, QUOTA).unwrap();
+    fill(&mut before, 1000);
+    before.mark(Mark::Stopped).unwrap();
+    // Still held: the next one cannot have it.
+    let stream = Arc::new(Stream::new(Ring::new(64 * 1024, 0)));
+    let (faults, mut faulty) = mpsc::channel(4);
+    let wanted = Place {
+        dir: place.clone(),
+        quota: QUOTA,
+    };
+    let writer = Writer::spawn("test", Err(wanted), stream.clone(), faults).unwrap();
+    stream.push(&sample(1000, 500));
+    writer.received(stream.end());
+    writer.mark(event("alice"));
+    drop(before);
+    assert_eq!(faulty.blocking_recv(), Some(Fault::Resumed { lost: 0 }));
+    writer.finish();
+    let all = read(&place, Since::Offset(0), usize::MAX);
+    assert_eq!(extents(&all), [(0, 1500, true)]);
+    assert!(marks(&all).contains(&Mark::Event(event("alice"))));
+}
+
+#[test]
+fn the_clock_is_marked_at_the_start() {
+    let dir = TempDir::new().unwrap();
+    let (stream, writer, _faulty) = recording(dir.path(), 64 * 1024);
+    stream.push(&sample(0, 7));
+    writer.received(7);
+    writer.finish();
+    let all = read(dir.path(), Since::Offset(0), usize::MAX);
+    let uptime = crate::clock::uptime_millis();
+    let clocks: Vec<_> = marks(&all)
+        .into_iter()
+        .filter(|mark| matches!(mark, Mark::Clock { uptime_ms, step_ms: 0 } if *uptime_ms <= uptime && *uptime_ms + 60_000 > uptime))
+        .collect();
+    assert_eq!(clocks.len(), 1, "{:?}", marks(&all));
 }
 
 /// Runs itself again in a mount namespace of its own, with a tiny file system to fill.

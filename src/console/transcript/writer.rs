@@ -2,6 +2,7 @@
 //! stalls for longer than the ring is long, the transcript gets a gap mark and the console goes on.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::Store;
-use crate::clock::{Instant, Timestamp};
+use crate::clock::{self, Instant, Timestamp};
 use crate::console::patience::{Cursor, Patience};
 use crate::console::stream::Stream;
 use crate::event::Kind;
@@ -23,14 +24,28 @@ const SYNC_EVERY: Duration = Duration::from_secs(5);
 const SYNC_BYTES: u64 = 64 * 1024;
 /// A running line is written this often, so that it costs four wake-ups a second.
 const GATHER: Duration = Duration::from_millis(250);
-/// After the storage failed, tried again so often.
-const RETRY: Duration = Duration::from_secs(5);
+/// After the storage failed, tried again so soon, then less and less often.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// Typed bytes in one mark.
+const TYPED_MAX: usize = 1024;
+/// A line that nobody ends is kept after so long.
+const TYPED_FOR: Duration = Duration::from_secs(10);
+/// The wall clock was set when it moved by so much more or less than time passed.
+const STEP: u64 = 1000;
 /// Marks that may wait for stalled storage; the oldest go.
 const MARKS: usize = 256;
 /// Bytes copied out of the ring at once.
 const PIECE: usize = 64 * 1024;
 /// A transcript's thread needs little.
 const STACK: usize = 256 * 1024;
+
+/// Where a store should be, and how big.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub dir: PathBuf,
+    pub quota: u64,
+}
 
 /// What the owner should tell people about the storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +62,73 @@ struct Desk {
     /// End of the stream.
     end: u64,
     marks: VecDeque<Record>,
+    /// Marks that had to go.
+    marks_lost: u64,
+    typing: Option<Typing>,
     stop: bool,
     /// The thread waits and wants to be woken at this end of the stream.
     wake_at: Option<u64>,
+}
+
+/// What somebody types, until the line is whole.
+#[derive(Debug)]
+struct Typing {
+    at: Timestamp,
+    since: Instant,
+    user: String,
+    bytes: Vec<u8>,
+}
+
+impl Desk {
+    fn push(&mut self, record: Record) {
+        if self.marks.len() >= MARKS {
+            self.marks.pop_front();
+            self.marks_lost += 1;
+        }
+        self.marks.push_back(record);
+    }
+
+    fn add_typing(&mut self, user: &str, piece: &[u8]) {
+        let room = |typing: &Typing| typing.bytes.len() + piece.len() <= TYPED_MAX;
+        if !self
+            .typing
+            .as_ref()
+            .is_some_and(|typing| typing.user == user && room(typing))
+        {
+            self.end_typing();
+        }
+        let typing = self.typing.get_or_insert_with(|| Typing {
+            at: Timestamp::now(),
+            since: Instant::now(),
+            user: user.to_owned(),
+            bytes: Vec::new(),
+        });
+        typing.bytes.extend_from_slice(piece);
+        if piece.ends_with(b"\r") || piece.ends_with(b"\n") {
+            self.end_typing();
+        }
+    }
+
+    /// The line that is being typed becomes a mark where the stream is now, dated at its first key.
+    fn end_typing(&mut self) {
+        let Some(typing) = self.typing.take() else {
+            return;
+        };
+        let offset = self.end;
+        self.push(Record {
+            offset,
+            at: typing.at,
+            mark: Mark::Typed {
+                user: typing.user,
+                bytes: typing.bytes,
+            },
+        });
+    }
+
+    /// When the line that is being typed is kept as it is.
+    fn typing_due(&self) -> Option<Instant> {
+        self.typing.as_ref().map(|typing| typing.since + TYPED_FOR)
+    }
 }
 
 #[derive(Debug)]
@@ -76,11 +155,14 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts the thread `log NAME`. Faults go to `faults`; when nobody takes them, to the log only.
     ///
+    /// The stream goes on where the store ends. Without a store, its thread tries to open one until it can: then the
+    /// stream began at 0, and what the ring still has of it is stored first.
+    ///
     /// # Errors
     /// No thread can be made.
     pub(crate) fn spawn(
         name: &str,
-        store: Store,
+        store: Result<Store, Place>,
         stream: Arc<Stream>,
         faults: mpsc::Sender<Fault>,
     ) -> std::io::Result<Self> {
@@ -92,16 +174,22 @@ impl Writer {
             desk: Mutex::new(desk),
             wake: Condvar::new(),
         });
-        let told = Cursor::new(store.end().into());
+        let (cursor, failing) = match &store {
+            Ok(store) => (store.end(), None),
+            Err(_) => (0, Some(FIRST_RETRY)),
+        };
+        let told = Cursor::new(cursor.into());
         let patience = Patience::new(told.clone());
         let mut scribe = Scribe {
-            cursor: store.end(),
+            cursor,
             told,
             store,
+            shift: 0,
+            clock: None,
             stream,
             shared: shared.clone(),
             faults,
-            failing: None,
+            failing,
             synced_at: Instant::now(),
             lost: 0,
         };
@@ -134,16 +222,25 @@ impl Writer {
     /// Marks the place where the stream is now. Never waits.
     pub(crate) fn mark(&self, event: Kind) {
         let mut desk = self.shared.desk();
-        if desk.marks.len() >= MARKS {
-            desk.marks.pop_front();
-        }
-        let record = Record {
-            offset: desk.end,
+        desk.end_typing();
+        let offset = desk.end;
+        desk.push(Record {
+            offset,
             at: Timestamp::now(),
             mark: Mark::Event(event),
-        };
-        desk.marks.push_back(record);
+        });
         desk.wake_at = None;
+        self.shared.wake.notify_one();
+    }
+
+    /// Keeps what was sent to the port, and who typed it. What one person types becomes one mark a line. Never waits.
+    pub(crate) fn typed(&self, user: &str, bytes: &[u8]) {
+        let mut desk = self.shared.desk();
+        for line in bytes.split_inclusive(|&byte| byte == b'\r' || byte == b'\n') {
+            for piece in line.chunks(TYPED_MAX) {
+                desk.add_typing(user, piece);
+            }
+        }
         self.shared.wake.notify_one();
     }
 
@@ -171,14 +268,19 @@ impl Drop for Writer {
 
 /// The thread's own things.
 struct Scribe {
-    store: Store,
+    /// Or where one should be.
+    store: Result<Store, Place>,
+    /// Offset in the store minus offset in the stream.
+    shift: u64,
+    /// Wall clock and uptime of the last [`Mark::Clock`], in milliseconds.
+    clock: Option<(u64, u64)>,
     stream: Arc<Stream>,
     shared: Arc<Shared>,
     faults: mpsc::Sender<Fault>,
     cursor: u64,
     told: Cursor,
-    /// Since when storage fails.
-    failing: Option<Instant>,
+    /// The storage fails; how long until the next try.
+    failing: Option<Duration>,
     synced_at: Instant,
     /// Bytes that were never stored and nobody was told of.
     lost: u64,
@@ -201,19 +303,24 @@ impl Scribe {
     /// Waits for work, gathers some more, and says whether to stop.
     fn wait(&mut self) -> bool {
         let mut desk = self.shared.desk();
-        if self.failing.is_some() {
-            return self.sleep(desk, RETRY, |desk| desk.stop).stop;
+        if let Some(pause) = self.failing {
+            return self.sleep(desk, pause, |desk| desk.stop).stop;
         }
         if !desk.stop && desk.marks.is_empty() && desk.end == self.cursor {
             desk.wake_at = Some(self.cursor + 1);
-            let idle = if self.store.is_dirty() {
+            let sync = if self.store.as_ref().is_ok_and(Store::is_dirty) {
                 SYNC_EVERY.saturating_sub(self.synced_at.elapsed())
             } else {
                 Duration::MAX
             };
-            let cursor = self.cursor;
+            let typing = desk.typing_due().map_or(Duration::MAX, |due| {
+                due.saturating_duration_since(Instant::now())
+            });
+            let idle = sync.min(typing);
+            let (cursor, types) = (self.cursor, desk.typing.is_some());
             desk = self.sleep(desk, idle, |desk| {
-                desk.stop || !desk.marks.is_empty() || desk.end != cursor
+                let begins = desk.typing.is_some() && !types;
+                desk.stop || begins || !desk.marks.is_empty() || desk.end != cursor
             });
         }
         // The ring is written out at the latest when a quarter of it waits.
@@ -242,26 +349,83 @@ impl Scribe {
     }
 
     fn work(&mut self, stop: bool) -> Result<(), Error> {
-        let end = self.shared.desk().end;
+        self.open()?;
+        let (end, lost) = {
+            let mut desk = self.shared.desk();
+            if stop || desk.typing_due().is_some_and(|due| due <= Instant::now()) {
+                desk.end_typing();
+            }
+            (desk.end, desk.marks_lost)
+        };
+        self.look_at_clock()?;
         let began = self.cursor;
+        if lost > 0 {
+            self.store()?.mark(Mark::MarksLost { count: lost })?;
+            self.shared.desk().marks_lost -= lost;
+        }
         // Marks in their places; each leaves the queue only when it is written.
         while let Some(mark) = self.next_mark(end) {
             self.carry(mark.offset)?;
-            self.store.mark_at(mark.at, mark.mark)?;
-            self.shared.desk().marks.pop_front();
+            self.store()?.mark_at(mark.at, mark.mark.clone())?;
+            let mut desk = self.shared.desk();
+            // One more may have pushed it out meanwhile.
+            if desk.marks.front() == Some(&mark) {
+                desk.marks.pop_front();
+            }
         }
         self.carry(end)?;
-        if self.cursor > began {
-            self.store.mark(Mark::Time)?;
+        let moved = self.cursor > began;
+        let due = self.synced_at.elapsed() >= SYNC_EVERY;
+        let store = self.store()?;
+        if moved {
+            store.mark(Mark::Time)?;
         }
         if stop {
-            self.store.mark(Mark::Stopped)?;
+            store.mark(Mark::Stopped)?;
         }
-        let due = self.synced_at.elapsed() >= SYNC_EVERY || self.store.unsynced() >= SYNC_BYTES;
-        if stop || due {
-            self.store.sync()?;
+        if stop || due || store.unsynced() >= SYNC_BYTES {
+            store.sync()?;
             self.synced_at = Instant::now();
         }
+        Ok(())
+    }
+
+    fn store(&mut self) -> Result<&mut Store, Error> {
+        self.store.as_mut().map_err(|place| Error::Busy {
+            path: place.dir.clone(),
+        })
+    }
+
+    /// Opens the store if it is not open yet.
+    fn open(&mut self) -> Result<(), Error> {
+        if let Err(place) = &self.store {
+            let store = Store::open(&place.dir, place.quota)?;
+            // The stream began at 0 without it; whatever was stored before lies in front of that.
+            self.shift = store.end();
+            self.store = Ok(store);
+        }
+        Ok(())
+    }
+
+    /// Says how long the board has run, at first and whenever the wall clock was set.
+    fn look_at_clock(&mut self) -> Result<(), Error> {
+        let (wall, uptime) = (Timestamp::now().0, clock::uptime_millis());
+        let step = match self.clock {
+            Some((last_wall, last_uptime)) => {
+                let expected = last_wall.saturating_add(uptime.saturating_sub(last_uptime));
+                let step = i128::from(wall) - i128::from(expected);
+                if step.unsigned_abs() < u128::from(STEP) {
+                    return Ok(());
+                }
+                i64::try_from(step).unwrap_or(i64::MAX)
+            }
+            None => 0,
+        };
+        self.store()?.mark(Mark::Clock {
+            uptime_ms: uptime,
+            step_ms: step,
+        })?;
+        self.clock = Some((wall, uptime));
         Ok(())
     }
 
@@ -283,12 +447,14 @@ impl Scribe {
             self.told.store(self.cursor, Ordering::Relaxed);
             let mut rest = &read.bytes[..];
             while !rest.is_empty() {
-                let taken = self.store.append(self.cursor, rest)?;
+                let offset = self.cursor.saturating_add(self.shift);
+                let taken = self.store()?.append(offset, rest)?;
                 self.cursor += length(taken);
                 self.told.store(self.cursor, Ordering::Relaxed);
                 rest = rest.get(taken..).unwrap_or_default();
-                if self.store.unsynced() >= SYNC_BYTES {
-                    self.store.sync()?;
+                let store = self.store()?;
+                if store.unsynced() >= SYNC_BYTES {
+                    store.sync()?;
                     self.synced_at = Instant::now();
                 }
             }
@@ -306,11 +472,15 @@ impl Scribe {
     }
 
     fn fails(&mut self, error: &Error) {
-        if self.failing.is_none() {
-            let text = fault::chain(error);
-            tracing::error!(error = text, "the transcript stands still");
-            let _ = self.faults.try_send(Fault::Failed(text));
-        }
-        self.failing = Some(Instant::now());
+        let pause = match self.failing {
+            None => {
+                let text = fault::chain(error);
+                tracing::error!(error = text, "the transcript stands still");
+                let _ = self.faults.try_send(Fault::Failed(text));
+                FIRST_RETRY
+            }
+            Some(pause) => (pause * 2).min(LONGEST_RETRY),
+        };
+        self.failing = Some(pause);
     }
 }
