@@ -31,6 +31,9 @@ pub enum Fact {
     Door(Door),
     /// All that are plugged in now.
     SerialPorts(Vec<SerialPort>),
+    DoorGone {
+        name: String,
+    },
 }
 
 /// What a link is to us.

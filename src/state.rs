@@ -67,6 +67,9 @@ impl State {
                 self.doors.insert(door.name.clone(), door);
             }
             Fact::SerialPorts(ports) => self.ports = ports,
+            Fact::DoorGone { name } => {
+                self.doors.remove(&name);
+            }
         }
         self.oob = self.working_networks() > 1;
     }

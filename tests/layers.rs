@@ -88,6 +88,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("ssh", &[DEVICE, DOOR, &["cli", "control"]]),
     // Carries out what the control door does, in JSON.
     ("api", &[DEVICE, DOOR, &["control", "tls"]]),
+    ("plain", &[DEVICE, DOOR]),
     ("control", &[DEVICE, DOOR]),
     // The client's side of the control socket.
     ("cli", &[DEVICE, DOOR, &["control"]]),
@@ -97,7 +98,9 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         &[
             DEVICE,
             DOOR,
-            &["api", "console", "control", "link", "ssh", "uplink"],
+            &[
+                "api", "console", "control", "link", "plain", "ssh", "uplink",
+            ],
         ],
     ),
     (

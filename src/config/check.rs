@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::console::doors::check_ports;
 use super::reader::{Table, suggest};
 use super::secret::Resolver;
 use super::values;
@@ -55,7 +56,11 @@ pub(super) fn uplinks_unsaid(lan: &Lan, mode: Mode) -> Vec<Uplink> {
     vec![hotspot]
 }
 
-pub(super) fn consoles(table: &Table<'_>) -> Vec<Console> {
+pub(super) fn consoles(table: &Table<'_>, ssh_port: u16, https_port: u16) -> Vec<Console> {
+    let mut ports = BTreeMap::from([
+        (ssh_port, "ssh".to_owned()),
+        (https_port, "https".to_owned()),
+    ]);
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
     let mut consoles = Vec::new();
     let mut rings = 0_usize;
@@ -79,6 +84,7 @@ pub(super) fn consoles(table: &Table<'_>) -> Vec<Console> {
         {
             place.wrong(format!("in use by `console.{first}` already"));
         }
+        check_ports(&console.name, &console.doors, &field, &mut ports);
         rings = rings.saturating_add(console.ring);
         if rings > MOST_RINGS && rings - console.ring <= MOST_RINGS {
             let message = format!(

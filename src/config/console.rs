@@ -5,9 +5,11 @@ use super::record::{Keys, Record};
 use super::transport::{self, Transport};
 
 mod discover;
+pub(super) mod doors;
 mod sessions;
 
 pub use discover::Discover;
+pub use doors::{Network, PlainDoor, PlainKind};
 pub use sessions::{Sessions, Sharing};
 
 const KIB: u64 = 1 << 10;
@@ -28,6 +30,8 @@ pub struct Console {
     pub sessions: Sessions,
     /// Ask the device by itself, and how often.
     pub discover: Option<Discover>,
+    /// Plain TCP ports that lead to it.
+    pub doors: Vec<PlainDoor>,
 }
 
 /// Kept on flash per console, where the file does not say.
@@ -40,7 +44,7 @@ impl Console {
         let keys = Keys::take(&mut table);
         let sessions = Sessions::read(&mut table);
         let discover = table.take("discover");
-        table.later(&["telnet", "rfc2217", "raw"]);
+        let doors = PlainDoor::read_all(&mut table);
         let kind = table.one_of(transport::KINDS, transport::LATER);
         table.finish();
         let number = number.and_then(|field| field.number(1..=999));
@@ -62,6 +66,7 @@ impl Console {
                 Some(discover) => Some(discover?),
                 None => None,
             },
+            doors,
         })
     }
 }

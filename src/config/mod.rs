@@ -22,7 +22,7 @@ mod user;
 mod values;
 
 pub use crate::line::{Flow, Line, Parity};
-pub use console::{Console, Discover, Sessions, Sharing};
+pub use console::{Console, Discover, Network, PlainDoor, PlainKind, Sessions, Sharing};
 pub use device::{Device, Ssh};
 pub use https::{Https, Pair};
 pub use lan::{Lan, LanAddress};
@@ -191,13 +191,6 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
         Some(table) => check::uplinks(&table, &lan, resolver),
         None => check::uplinks_unsaid(&lan, oob.mode),
     };
-    let consoles = section(consoles).map_or_else(Vec::new, |table| {
-        let mut consoles = check::consoles(&table);
-        check::quotas(&table, &mut consoles, transcripts.total);
-        consoles
-    });
-    let users =
-        section(users).map_or_else(Vec::new, |table| check::users(&table, &consoles, resolver));
     let ssh = section(ssh).map_or_else(Ssh::default, Ssh::read);
     let https_port = https.as_ref().and_then(|field| field.inner(&["port"]));
     let https = section(https).map_or_else(Https::default, |table| Https::read(table, resolver));
@@ -206,6 +199,13 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
     {
         field.wrong(format!("port {} is in use by `ssh` already", ssh.port));
     }
+    let consoles = section(consoles).map_or_else(Vec::new, |table| {
+        let mut consoles = check::consoles(&table, ssh.port, https.port);
+        check::quotas(&table, &mut consoles, transcripts.total);
+        consoles
+    });
+    let users =
+        section(users).map_or_else(Vec::new, |table| check::users(&table, &consoles, resolver));
     Some(Config {
         device: section(device).map_or_else(Device::default, Device::read),
         lan,

@@ -30,9 +30,7 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
         if !self.types {
             return self.tell().await;
         }
-        // What was typed before and is still waiting is not wanted any more.
-        self.queue.clear();
-        self.waiting = 0;
+        self.discard();
         self.queue.push_back(Input::Break { millis });
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! happened. Knows no protocol and no socket: a door brings a [`Screen`] and a [`Keyboard`] and says in what [`Manner`].
 
 mod act;
+pub mod prompt;
 mod seat;
 mod show;
 mod standing;
@@ -52,6 +53,8 @@ pub enum Heard {
     Break { millis: Option<u64> },
     /// Asked by the protocol itself to become the writer.
     TakeWriter,
+    /// Throw away what was typed and has not reached the line's own queue yet.
+    Discard,
     /// It will send no more, but still reads.
     Eof,
 }
@@ -119,6 +122,9 @@ pub struct Manner {
     pub verbatim: bool,
     /// [`Screen::reached`] is wanted.
     pub offsets: bool,
+    /// After the end of its input the client waits for an answer, as a pipe does: the session stays until the device has
+    /// been quiet for a second. Otherwise it ends as soon as the line has what was typed.
+    pub answer: bool,
     /// Where the output begins.
     pub start: crate::command::Start,
 }
@@ -133,6 +139,7 @@ impl Manner {
             doubled: false,
             verbatim: false,
             offsets: false,
+            answer: true,
             start: crate::command::Start::History(HISTORY),
         }
     }
@@ -146,6 +153,7 @@ impl Manner {
             doubled: false,
             verbatim: false,
             offsets: false,
+            answer: true,
             start: crate::command::Start::default(),
         }
     }

@@ -111,6 +111,7 @@ impl Seat {
                 .then(|| unheard(&self.console, self.types)),
             escape: self.manner.escape.take(),
             doubled: self.manner.doubled,
+            answer: self.manner.answer,
             queue: VecDeque::new(),
             waiting: 0,
             told: false,

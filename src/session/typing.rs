@@ -37,6 +37,8 @@ pub(super) struct Typing<'a, S, K> {
     /// None for a program: every byte is the device's.
     pub(super) escape: Option<Escape>,
     pub(super) doubled: bool,
+    /// See [`super::Manner::answer`].
+    pub(super) answer: bool,
     pub(super) queue: VecDeque<Input>,
     /// Bytes in the queue.
     pub(super) waiting: usize,
@@ -89,6 +91,10 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
 
     /// Takes what the client did; `Some` when that ends the session.
     async fn take(&mut self, heard: Heard) -> Result<Option<Ended>, Gone> {
+        if heard == Heard::Discard {
+            self.discard();
+            return Ok(None);
+        }
         if let Some(why) = self.unheard.take() {
             return Ok(Some(Ended::Refused(why)));
         }
@@ -102,7 +108,7 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
                 self.take_writer().await?;
                 return Ok(None);
             }
-            Heard::Eof => return Ok(None),
+            Heard::Discard | Heard::Eof => return Ok(None),
         };
         let Some(escape) = &mut self.escape else {
             self.send(bytes).await?;
@@ -134,6 +140,12 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
         Ok(())
     }
 
+    /// What was typed and is still waiting here is not wanted any more.
+    pub(super) fn discard(&mut self) {
+        self.queue.clear();
+        self.waiting = 0;
+    }
+
     /// Says once that this session never types.
     pub(super) async fn tell(&mut self) -> Result<(), Gone> {
         if std::mem::replace(&mut self.told, true) {
@@ -163,6 +175,9 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
             Ok(Ok(_)) => {}
             Ok(Err(_)) => return std::future::pending().await,
             Err(_) => return Ok(stuck()),
+        }
+        if !self.answer {
+            return Ok(Ended::Eof);
         }
         let limit = Instant::now() + DRAIN_LIMIT;
         set(heard);

@@ -104,7 +104,8 @@ async fn feed(reader: &mut Reader, typed: DuplexStream) -> Gone {
                     typed = None;
                 }
             }
-            (Ok(Heard::Bytes(_)), None) | (Ok(Heard::Break { .. } | Heard::TakeWriter), _) => {}
+            (Ok(Heard::Bytes(_)), None)
+            | (Ok(Heard::Break { .. } | Heard::TakeWriter | Heard::Discard), _) => {}
             (Ok(Heard::Eof), _) => typed = None,
             (Err(gone), _) => return gone,
         }

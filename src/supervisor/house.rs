@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use super::context::{Context, Dirs};
 use super::owner::{Fault, Run, Spec};
 use crate::access::Directory;
-use crate::config::{Config, Console, DoorPorts, Https, Lan, Oob, Probe, Ssh, Uplink};
+use crate::config::{Config, Console, DoorPorts, Https, Lan, Oob, PlainDoor, Probe, Ssh, Uplink};
 use crate::console::plug::{self, Plugs, Roots};
 use crate::journal::Reader;
 use crate::state::Store;
-use crate::{api, console, control, link, ssh, uplink};
+use crate::{api, console, control, link, plain, ssh, uplink};
 
 /// One owner with all of its configuration: two equal parts need no restart at a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,11 @@ pub enum Part {
         console: Console,
         /// The LAN's interface, for a console that is reached over it.
         lan: Option<String>,
+    },
+    /// A plain door of one console.
+    Plain {
+        console: String,
+        door: PlainDoor,
     },
     Uplink {
         uplink: Uplink,
@@ -75,6 +80,11 @@ pub fn parts(config: &Config) -> Vec<Part> {
     parts.push(Part::Ports);
     parts.extend(config.consoles.iter().cloned().map(|console| {
         let lan = console.transport.is_remote().then(|| lan_interface.clone());
+        // Another door is no reason to close the port.
+        let console = Console {
+            doors: Vec::new(),
+            ..console
+        };
         Part::Console { console, lan }
     }));
     parts.push(Part::Control);
@@ -85,6 +95,12 @@ pub fn parts(config: &Config) -> Vec<Part> {
     parts.push(Part::Https {
         port: config.https.port,
     });
+    for console in &config.consoles {
+        parts.extend(console.doors.iter().cloned().map(|door| Part::Plain {
+            console: console.name.clone(),
+            door,
+        }));
+    }
     parts.push(Part::Indicator {
         led: config.oob.led.clone(),
     });
@@ -113,6 +129,7 @@ impl Part {
             Self::Guard { .. } => "guard".into(),
             Self::Ports => "ports".into(),
             Self::Console { console, .. } => format!("console.{}", console.name),
+            Self::Plain { console, door } => format!("{}.{console}", door.kind),
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
             Self::Indicator { .. } => "indicator".into(),
             Self::Ssh { .. } => "ssh".into(),
@@ -158,6 +175,7 @@ impl Part {
                 let lan = lan.unwrap_or_default();
                 console::run(ctx, console, &lan, plugs).await
             }),
+            Self::Plain { console, door } => boxed(plain::run(ctx, console, door, access, store)),
             Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
             Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),
             Self::Ssh { ssh, lan_interface } => {

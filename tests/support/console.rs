@@ -95,6 +95,7 @@ impl Bench {
             sessions: Sessions::default(),
             discover: None,
             record: Record::default(),
+            doors: vec![],
         };
         Self {
             events: bus.subscribe(),

@@ -1,0 +1,161 @@
+//! What the connections of one plain door share: the rooms they may ask, limits, and who set the line. No I/O.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::Directory;
+use crate::bus::Bus;
+use crate::command::{Actor, Command, Commands};
+use crate::config::{PlainDoor, PlainKind};
+use crate::event::Kind;
+use crate::line::Order;
+use crate::session::{Guest, Manner, Seat};
+use crate::state::Store;
+use crate::supervisor::context::{Context, Dirs};
+use crate::tcp::Crowd;
+
+/// Longest wait for an event to be durable.
+const JOURNAL_LIMIT: Duration = Duration::from_secs(2);
+/// A program that comes back at once finds its own last session still leaving: it waits this long for the keyboard.
+const KEYBOARD_LIMIT: Duration = Duration::from_millis(300);
+
+#[derive(Debug)]
+pub(super) struct House {
+    /// The owner's name, e.g. `raw.core-switch`.
+    pub(super) name: String,
+    pub(super) console: String,
+    pub(super) door: PlainDoor,
+    bus: Bus,
+    pub(super) commands: Commands,
+    pub(super) access: Arc<Directory>,
+    pub(super) store: Store,
+    pub(super) dirs: Arc<Dirs>,
+    pub(super) tracker: TaskTracker,
+    pub(super) crowd: Crowd,
+    stop: CancellationToken,
+    /// Clients that may set the line, and whether one of them did.
+    clients: AtomicUsize,
+    touched: AtomicBool,
+    /// Held while somebody comes or goes, so that restoring for the last never undoes what the next one set.
+    gate: Semaphore,
+}
+
+impl House {
+    pub(super) fn new(
+        ctx: &Context,
+        console: String,
+        door: PlainDoor,
+        access: Arc<Directory>,
+        store: Store,
+    ) -> Self {
+        Self {
+            name: ctx.name.clone(),
+            console,
+            door,
+            bus: ctx.bus.clone(),
+            commands: ctx.commands.clone(),
+            access,
+            store,
+            dirs: ctx.dirs.clone(),
+            tracker: TaskTracker::new(),
+            crowd: Crowd::default(),
+            stop: ctx.stop.clone(),
+            clients: AtomicUsize::new(0),
+            touched: AtomicBool::new(false),
+            gate: Semaphore::new(1),
+        }
+    }
+
+    /// As events and other people on the console see a client.
+    pub(super) fn from(&self, peer: SocketAddr) -> String {
+        format!("{} {peer}", self.door.kind)
+    }
+
+    /// Journals an event of this door; flash that has stalled does not keep anybody out.
+    pub(super) async fn publish(&self, kind: Kind) {
+        let durable = self.bus.publish(&self.name, kind);
+        if timeout(JOURNAL_LIMIT, durable).await.is_err() {
+            tracing::warn!("the journal is slow; an event of this door is not durable yet");
+        }
+    }
+
+    /// Seats a program. The refusal is for the log: a stream of device bytes has no place for words.
+    pub(super) async fn sit(&self, peer: SocketAddr) -> Option<Seat> {
+        let manner = Manner {
+            verbatim: true,
+            // A pipe hears the answer to what it said last; a serial port that was closed is closed.
+            answer: self.door.kind == PlainKind::Raw,
+            ..Manner::program()
+        };
+        let guest = Guest {
+            console: self.console.clone(),
+            user: self.door.kind.to_string(),
+            from: self.from(peer),
+            types: self.door.write,
+        };
+        self.keyboard_is_free().await;
+        let seat = guest.sit(&self.commands, manner).await;
+        seat.inspect_err(|why| tracing::info!(door = self.name, %peer, why, "refused"))
+            .ok()
+    }
+
+    async fn keyboard_is_free(&self) {
+        let mut state = self.store.watch();
+        let free = state.wait_for(|state| {
+            let console = state.consoles.get(&self.console);
+            !console.is_some_and(|console| console.sessions.iter().any(|session| session.writer))
+        });
+        // Somebody else types, then: this one watches.
+        let _ = timeout(KEYBOARD_LIMIT, free).await;
+    }
+
+    /// Does this session have the keyboard? `at_start` answers while the state does not know it yet.
+    pub(super) fn writes(&self, session: u64, at_start: bool) -> bool {
+        let state = self.store.watch();
+        let state = state.borrow();
+        let console = state.consoles.get(&self.console);
+        let known = console.and_then(|console| console.sessions.iter().find(|s| s.id == session));
+        known.map_or(at_start, |session| session.writer)
+    }
+
+    /// Waits until the door closes; then why.
+    pub(super) async fn closing(&self) -> String {
+        self.stop.cancelled().await;
+        "the board stops or restarts this door".into()
+    }
+
+    /// One more client that may set the line.
+    pub(super) async fn enter(&self) {
+        let _gate = self.gate.acquire().await;
+        self.clients.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Somebody has set the line.
+    pub(super) fn touch(&self) {
+        self.touched.store(true, Ordering::Relaxed);
+    }
+
+    /// The last one restores what was set.
+    pub(super) async fn leave(&self) {
+        let _gate = self.gate.acquire().await;
+        let others = self.clients.fetch_sub(1, Ordering::Relaxed) > 1;
+        if others || !self.touched.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let command = Command::SetLine {
+            console: self.console.clone(),
+            order: Order::Restore,
+        };
+        let actor = Actor::Owner(self.name.clone());
+        if let Err(why) = self.commands.send(actor, command).await {
+            tracing::warn!(door = self.name, %why, "the line settings are not restored");
+        }
+    }
+}
