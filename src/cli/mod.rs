@@ -95,6 +95,13 @@ enum Form {
     Lines,
 }
 
+/// Is this the first word of a command?
+#[must_use]
+pub fn knows(word: &str) -> bool {
+    use clap::CommandFactory;
+    word == "help" || Args::command().find_subcommand(word).is_some()
+}
+
 /// Runs one command line and returns its exit status. `args` has no program name in it. `connect` is called at most
 /// once, with the path of the socket, and only by commands that need the board.
 pub async fn run<C, F>(args: Vec<String>, connect: C, face: &mut Face) -> u8

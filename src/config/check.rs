@@ -61,6 +61,7 @@ pub(super) fn consoles(table: &Table<'_>, ssh_port: u16, https_port: u16) -> Vec
         (ssh_port, "ssh".to_owned()),
         (https_port, "https".to_owned()),
     ]);
+    let mut numbers = BTreeMap::new();
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
     let mut consoles = Vec::new();
     let mut rings = 0_usize;
@@ -85,6 +86,26 @@ pub(super) fn consoles(table: &Table<'_>, ssh_port: u16, https_port: u16) -> Vec
             place.wrong(format!("in use by `console.{first}` already"));
         }
         check_ports(&console.name, &console.doors, &field, &mut ports);
+        if let Some(first) = numbers.get(&console.number) {
+            let message = format!("number {} is `console.{first}` already", console.number);
+            match field.inner(&["number"]) {
+                Some(place) => place.wrong(message),
+                None => name.wrong(message, Some("give it a `number` of its own".to_owned())),
+            }
+        }
+        numbers
+            .entry(console.number)
+            .or_insert_with(|| console.name.clone());
+        if let Some(port) = console.sessions.ssh_port {
+            if let Some(first) = ports.get(&port)
+                && let Some(place) = field.inner(&["ssh_port"])
+            {
+                place.wrong(format!("port {port} is in use by `{first}` already"));
+            }
+            ports
+                .entry(port)
+                .or_insert_with(|| format!("console.{}.ssh_port", console.name));
+        }
         rings = rings.saturating_add(console.ring);
         if rings > MOST_RINGS && rings - console.ring <= MOST_RINGS {
             let message = format!(

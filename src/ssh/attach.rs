@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use crate::access::{Right, printable};
+use crate::label::{self, NoConsole};
 use crate::session::{Guest, Keyboard, Manner, Screen, Seat};
 
 pub(super) use crate::session::Ended;
@@ -42,14 +43,19 @@ pub(super) async fn run(
 }
 
 async fn join(house: &House, login: &Login, terminal: bool, console: &str) -> Result<Seat, String> {
-    // One text for both, so that nobody learns which consoles there are beyond the own ones.
-    if !login.person.sees(console) || !house.store.now().consoles.contains_key(console) {
-        let shown = printable(console);
-        return Err(format!(
-            "there is no console {shown}; ssh {}:serial lists yours",
-            login.person.name
-        ));
-    }
+    let state = house.store.now();
+    // Among those this person may see only, so that nobody learns which others there are.
+    let found = label::find_seen(&state.consoles, |name| login.person.sees(name), console);
+    let console = match &found {
+        Ok(console) => console.name.as_str(),
+        Err(many @ NoConsole::Many(_)) => return Err(many.to_string()),
+        Err(unknown @ NoConsole::Unknown(_)) => {
+            return Err(format!(
+                "{unknown}; ssh {}:serial lists yours",
+                login.person.name
+            ));
+        }
+    };
     login.person.may(Right::WatchConsole(console))?;
     let manner = if terminal {
         Manner {

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 use crate::cli::{self, Face, Link};
 use crate::control::{self, Caller, Identity};
+use crate::label::{self, NoConsole};
 
-use super::attach;
 use super::house::House;
 use super::login::Login;
 use super::session;
@@ -44,16 +44,66 @@ pub(super) async fn run(
     if words.first().is_some_and(|word| word == "oobctl") {
         words.remove(0);
     }
-    if let [noun, verb, name] = words.as_slice()
-        && noun == "console"
-        && verb == "attach"
-        && !name.starts_with('-')
-    {
-        let name = name.clone();
-        let ended = attach::run(house, login, terminal, &name).await?;
-        return Ok(attach::status(&ended));
+    let is_console = |word: &str| {
+        let state = house.store.now();
+        let found = label::find_seen(&state.consoles, |name| login.person.sees(name), word);
+        !matches!(found, Err(NoConsole::Unknown(_)))
+    };
+    match habit(words, is_console) {
+        Meant::Console(name) => session::console(house, login, terminal, &name).await,
+        Meant::Chooser => session::choose(house, login, terminal).await,
+        Meant::Words(words) => carry_out(house, login, terminal, words).await,
     }
-    carry_out(house, login, terminal, words).await
+}
+
+/// What a command line means.
+#[derive(Debug, PartialEq, Eq)]
+enum Meant {
+    /// A session on a console.
+    Console(String),
+    Chooser,
+    /// Words of `oobctl`.
+    Words(Vec<String>),
+}
+
+/// Knows the words that hands from other console servers type: `pmshell [-l LABEL]`, `pmusers [--disconnect …]`, and the
+/// bare name of a console.
+fn habit(words: Vec<String>, is_console: impl Fn(&str) -> bool) -> Meant {
+    let plain: Vec<&str> = words.iter().map(String::as_str).collect();
+    match plain[..] {
+        ["pmshell"] => Meant::Chooser,
+        ["pmshell", "-l" | "-n" | "--label" | "--name", name] | ["console", "attach", name]
+            if !name.starts_with('-') =>
+        {
+            Meant::Console(name.to_owned())
+        }
+        ["pmusers"] => Meant::Words(["console", "users"].map(str::to_owned).into()),
+        ["pmusers", "--disconnect" | "-d", ref rest @ ..] => Meant::Words(disconnect(rest)),
+        [word] if !cli::knows(word) && is_console(word) => Meant::Console(word.to_owned()),
+        _ => Meant::Words(words),
+    }
+}
+
+/// `pmusers --disconnect [-u user] [-l label] [-n name] [--no-prompt]`; nobody is asked anything here.
+fn disconnect(rest: &[&str]) -> Vec<String> {
+    let mut words = vec!["console".to_owned(), "kick".to_owned()];
+    let (mut console, mut user) = (None, None);
+    let mut rest = rest.iter();
+    while let Some(word) = rest.next() {
+        match *word {
+            "-u" | "--username" => user = rest.next(),
+            "-l" | "--label" | "-n" | "--name" => console = rest.next(),
+            "--no-prompt" => {}
+            // Told by the parser behind this.
+            other => words.push(other.to_owned()),
+        }
+    }
+    words.extend(console.map(|name| (*name).to_owned()));
+    match user {
+        Some(user) => words.extend(["--user".to_owned(), (*user).to_owned()]),
+        None => words.push("--all".to_owned()),
+    }
+    words
 }
 
 async fn carry_out(
@@ -149,7 +199,7 @@ fn split(line: &str) -> Result<Vec<String>, &'static str> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::split;
+    use super::{Meant, habit, split};
 
     proptest! {
         /// Whatever a client sends, it becomes words or a refusal; quoted as a shell quotes, words come back whole.
@@ -158,6 +208,40 @@ mod tests {
             let _ = split(&noise);
             let line: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
             prop_assert_eq!(split(&line.join(" ")).unwrap(), words);
+        }
+    }
+
+    #[test]
+    fn hands_of_other_console_servers_are_understood() {
+        let meant =
+            |line: &str| habit(split(line).unwrap(), |word| word == "sw" || word == "event");
+        let console = |name: &str| Meant::Console(name.into());
+        let words = |line: &str| Meant::Words(split(line).unwrap());
+        for (line, expected) in [
+            ("pmshell", Meant::Chooser),
+            ("pmshell -l port02", console("port02")),
+            ("console attach sw", console("sw")),
+            (
+                "console attach --watch sw",
+                words("console attach --watch sw"),
+            ),
+            ("sw", console("sw")),
+            // A noun is a noun, whatever a console is called.
+            ("event", words("event")),
+            ("nowhere", words("nowhere")),
+            ("pmusers", words("console users")),
+            (
+                "pmusers --disconnect -u bob --no-prompt",
+                words("console kick --user bob"),
+            ),
+            ("pmusers --disconnect -l sw", words("console kick sw --all")),
+            (
+                "pmusers --disconnect -l sw -u bob",
+                words("console kick sw --user bob"),
+            ),
+            ("status --json", words("status --json")),
+        ] {
+            assert_eq!(meant(line), expected, "{line}");
         }
     }
 

@@ -15,12 +15,15 @@ use crate::access::printable;
 use crate::event::Kind;
 use crate::tcp::{Cuttable, Slot};
 
+use super::chooser;
 use super::handler::Client;
 use super::house::House;
 use super::login::Login;
 
 /// Time to sign in, from accept on.
 const GRACE: Duration = Duration::from_secs(60);
+/// Time for a client to show what restores its terminal.
+const SCREEN_TIME: Duration = Duration::from_millis(300);
 /// Time for the goodbye to reach the client before the connection is cut.
 const LAST_WORDS: Duration = Duration::from_millis(1500);
 
@@ -41,19 +44,20 @@ pub(super) enum Standing {
     SignedIn(Arc<Login>),
 }
 
-/// Serves one connection to its end. `severed` cuts the stream.
+/// Serves one connection to its end. `severed` cuts the stream; `console` is where it lands unless the user name says.
 pub(super) async fn serve(
     house: Arc<House>,
     stream: Cuttable,
     peer: SocketAddr,
     slot: Slot,
     severed: CancellationToken,
+    console: Option<String>,
 ) {
     let cut = house.stop.child_token();
     // Ends the channel tasks, and with the next guard the stream, however this function ends.
     let cut_at_end = cut.clone().drop_guard();
     let (standing, mut watching) = watch::channel(Standing::Stranger);
-    let client = Client::new(house.clone(), peer, standing, cut.clone());
+    let client = Client::new(house.clone(), peer, standing, cut.clone(), console);
     let sever_at_end = severed.drop_guard();
     let begun = timeout(GRACE, run_stream(house.config.clone(), stream, client)).await;
     let mut session = match begun {
@@ -100,7 +104,20 @@ pub(super) async fn serve(
             }
         }
     };
+    let signed_in = match &*watching.borrow() {
+        Standing::SignedIn(login) => Some(login.clone()),
+        _ => None,
+    };
+    let screens = signed_in.map_or_else(Vec::new, |login| login.screens(|open| open.clone()));
     let last_words = async {
+        for channel in &screens {
+            // Whoever drew there was cut in the middle; the person gets their own screen back.
+            let _ = handle.data(*channel, chooser::RESTORE).await;
+        }
+        if !screens.is_empty() {
+            // OpenSSH that reads a disconnect ends at once, with what it has not shown yet.
+            sleep(SCREEN_TIME).await;
+        }
         let _ = handle
             .disconnect(Disconnect::ByApplication, goodbye, String::new())
             .await;

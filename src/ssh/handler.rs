@@ -31,6 +31,8 @@ pub(super) struct Client {
     standing: watch::Sender<Standing>,
     /// Cancelled when the connection is over.
     cut: CancellationToken,
+    /// Where a sign-in lands whose user name asks for nothing.
+    landing: Option<String>,
     login: Option<Arc<Login>>,
     /// Why the last answer was not looked at, until the client has shown it.
     barred: Option<String>,
@@ -44,12 +46,14 @@ impl Client {
         peer: SocketAddr,
         standing: watch::Sender<Standing>,
         cut: CancellationToken,
+        landing: Option<String>,
     ) -> Self {
         Self {
             house,
             peer,
             standing,
             cut,
+            landing,
             login: None,
             barred: None,
             sessions: Arc::new(Semaphore::new(SESSIONS)),
@@ -58,7 +62,11 @@ impl Client {
     }
 
     fn split<'a>(&self, user: &'a str) -> (&'a str, Target) {
-        login::parse(user, |name| self.house.access.person(name).is_some())
+        let (user, target) = login::parse(user, |name| self.house.access.person(name).is_some());
+        match (&self.landing, target) {
+            (Some(console), Target::Any) => (user, Target::Console(console.clone())),
+            (_, target) => (user, target),
+        }
     }
 
     async fn accept(&mut self, person: &Person, target: Target, proof: Proof) -> Auth {

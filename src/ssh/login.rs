@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use russh::ChannelId;
 use russh::keys::PublicKey;
 
 use crate::access::{Directory, Person, fingerprint};
@@ -63,6 +64,8 @@ pub(super) struct Login {
     proof: Mutex<Proof>,
     /// Forwards refused on this connection.
     refusals: AtomicU32,
+    /// Channels whose terminal shows a whole-screen picture of ours.
+    screens: Mutex<Vec<ChannelId>>,
 }
 
 /// Refused forwards of one connection that are journaled each; a browser behind `-D` makes hundreds a minute.
@@ -76,6 +79,7 @@ impl Login {
             peer,
             proof: Mutex::new(proof),
             refusals: AtomicU32::new(0),
+            screens: Mutex::default(),
         }
     }
 
@@ -87,6 +91,11 @@ impl Login {
             .fetch_add(1, Ordering::Relaxed)
             .saturating_add(1);
         (number <= JOURNALED_REFUSALS || number.is_power_of_two()).then_some(number)
+    }
+
+    /// Looks at or changes the list of channels whose terminal must be restored when the connection is cut.
+    pub(super) fn screens<T>(&self, act: impl FnOnce(&mut Vec<ChannelId>) -> T) -> T {
+        act(&mut self.screens.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Did a password open this connection?

@@ -38,6 +38,8 @@ use house::House;
 
 /// Pause after an accept error (no descriptors left); the clients wait in the backlog meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// A console's own port that cannot be opened is tried again after this.
+const LANDING_RETRY: Duration = Duration::from_secs(5);
 /// What open connections get to say goodbye when the board stops.
 const GOODBYE: Duration = Duration::from_millis(2500);
 
@@ -48,6 +50,13 @@ pub enum Error {
     Listen { port: u16, source: std::io::Error },
     #[error("no host key can be made for {path}: {reason}")]
     HostKey { path: PathBuf, reason: String },
+}
+
+/// A port whose sign-ins land on one console.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Landing {
+    pub port: u16,
+    pub console: String,
 }
 
 /// Serves SSH until the board stops.
@@ -61,6 +70,7 @@ pub async fn run(
     store: Store,
     journal: journal::Reader,
     lan_interface: String,
+    landings: Vec<Landing>,
 ) -> Result<(), Error> {
     let key_path = ctx.dirs.state.join("ssh_host_ed25519_key");
     let key = host_key::load_or_make(key_path).await?;
@@ -89,6 +99,9 @@ pub async fn run(
         lan_interface,
         key.key,
     ));
+    for landing in landings {
+        ctx.tracker.spawn(land(house.clone(), landing));
+    }
     let mut pulse = ctx.pulse.clone();
     let mut asks_open = true;
     loop {
@@ -101,7 +114,7 @@ pub async fn run(
             ask = ctx.asks.recv(), if asks_open => asks_open = ask.is_some(),
             // cancel-safe: a connection that is not taken stays in the backlog
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => take(&house, stream, peer),
+                Ok((stream, peer)) => take(&house, stream, peer, None),
                 Err(e) => {
                     tracing::warn!("cannot accept: {e}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -117,8 +130,39 @@ pub async fn run(
     Ok(())
 }
 
+/// Serves the port of one console. One that is taken is tried again and holds nobody else up.
+async fn land(house: Arc<House>, landing: Landing) {
+    let Landing { port, console } = landing;
+    let stop = house.stop.clone();
+    let serve = async {
+        let mut told = false;
+        let listener = loop {
+            match tcp::listen(port) {
+                Ok(listener) => break listener,
+                Err(error) if !told => {
+                    tracing::error!(console, port, "ssh_port: cannot listen: {error}");
+                    told = true;
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(LANDING_RETRY).await;
+        };
+        tracing::info!(console, port, "ssh to one console is open");
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => take(&house, stream, peer, Some(&console)),
+                Err(e) => {
+                    tracing::warn!("cannot accept: {e}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    stop.run_until_cancelled(serve).await;
+}
+
 /// Takes one connection, or drops it at once when its source or the board holds too many.
-fn take(house: &Arc<House>, stream: TcpStream, peer: std::net::SocketAddr) {
+fn take(house: &Arc<House>, stream: TcpStream, peer: std::net::SocketAddr, console: Option<&str>) {
     let peer = tcp::canonical(peer);
     if !house.access.admits(peer.ip()) {
         tracing::debug!(%peer, "too many connections in a short time");
@@ -134,6 +178,13 @@ fn take(house: &Arc<House>, stream: TcpStream, peer: std::net::SocketAddr) {
         return;
     }
     let stream = tcp::Cuttable::new(stream, severed.clone());
-    let connection = connection::serve(house.clone(), stream, peer, slot, severed);
+    let connection = connection::serve(
+        house.clone(),
+        stream,
+        peer,
+        slot,
+        severed,
+        console.map(str::to_owned),
+    );
     house.tracker.spawn(connection);
 }

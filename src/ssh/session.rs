@@ -34,22 +34,31 @@ pub(super) async fn run(
         return Ok(status);
     }
     match &login.target {
-        Target::Console(name) => attach::run(house, login, terminal, name)
-            .await
-            .map(|ended| attach::status(&ended)),
+        Target::Console(name) => console(house, login, terminal, name).await,
         Target::Any | Target::Chooser => choose(house, login, terminal).await,
     }
 }
 
-async fn choose(house: &House, login: &Arc<Login>, terminal: &mut Terminal) -> Result<u32, Gone> {
+/// A session on one console, by whatever the person calls it.
+pub(super) async fn console(
+    house: &House,
+    login: &Arc<Login>,
+    terminal: &mut Terminal,
+    name: &str,
+) -> Result<u32, Gone> {
+    let ended = attach::run(house, login, terminal, name).await?;
+    Ok(attach::status(&ended))
+}
+
+/// The only console there is to see, or the chooser.
+pub(super) async fn choose(
+    house: &House,
+    login: &Arc<Login>,
+    terminal: &mut Terminal,
+) -> Result<u32, Gone> {
     let rows = chooser::rows(house, login);
-    if login.target == Target::Any
-        && let [only] = rows.as_slice()
-    {
-        let name = only.name.clone();
-        return attach::run(house, login, terminal, &name)
-            .await
-            .map(|ended| attach::status(&ended));
+    if let [only] = rows.as_slice() {
+        return console(house, login, terminal, &only.name).await;
     }
     if !terminal.writer.is_terminal {
         let user = &login.person.name;
@@ -60,6 +69,11 @@ async fn choose(house: &House, login: &Arc<Login>, terminal: &mut Terminal) -> R
         terminal.writer.remark(&text).await?;
         return Ok(USAGE);
     }
+    roam(house, login, terminal).await
+}
+
+/// From the chooser to a console and back, until the person has had enough.
+async fn roam(house: &House, login: &Arc<Login>, terminal: &mut Terminal) -> Result<u32, Gone> {
     loop {
         match chooser::run(house, login, terminal).await? {
             Choice::Quit => return Ok(OK),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use russh::server::Msg;
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use russh::{ChannelId, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use tokio::io::AsyncWrite;
 
 /// Width and height assumed when the client names none, and the least and most that are believed.
@@ -13,6 +13,14 @@ pub(super) use crate::session::prompt::Answer;
 pub(super) use crate::session::{Gone, Heard};
 
 use crate::session::prompt::Line;
+
+/// Something that happened to a terminal.
+#[derive(Debug)]
+pub(super) enum Change {
+    Heard(Heard),
+    /// It has another size now.
+    Resized,
+}
 
 /// Both halves of a session channel.
 pub(super) struct Terminal {
@@ -118,17 +126,26 @@ impl Terminal {
 impl Reader {
     /// The next thing the client does that matters. Cancel-safe: nothing is lost when the wait is given up.
     pub(super) async fn next(&mut self) -> Result<Heard, Gone> {
+        loop {
+            if let Change::Heard(heard) = self.change().await? {
+                return Ok(heard);
+            }
+        }
+    }
+
+    /// As [`Reader::next`], and tells when the terminal was given another size.
+    pub(super) async fn change(&mut self) -> Result<Change, Gone> {
         if !self.ahead.is_empty() {
-            return Ok(Heard::Bytes(std::mem::take(&mut self.ahead)));
+            return Ok(Change::Heard(Heard::Bytes(std::mem::take(&mut self.ahead))));
         }
         loop {
             match self.half.wait().await {
                 Some(ChannelMsg::Data { data }) if !data.is_empty() => {
-                    return Ok(Heard::Bytes(data));
+                    return Ok(Change::Heard(Heard::Bytes(data)));
                 }
                 Some(ChannelMsg::Eof) if !self.eof => {
                     self.eof = true;
-                    return Ok(Heard::Eof);
+                    return Ok(Change::Heard(Heard::Eof));
                 }
                 Some(ChannelMsg::WindowChange {
                     col_width,
@@ -137,6 +154,7 @@ impl Reader {
                 }) => {
                     if let Some(size) = &mut self.size {
                         size.resize(col_width, row_height);
+                        return Ok(Change::Resized);
                     }
                 }
                 Some(ChannelMsg::Close) | None => return Err(Gone),
@@ -152,6 +170,10 @@ impl Reader {
 }
 
 impl Writer {
+    pub(super) fn id(&self) -> ChannelId {
+        self.half.id()
+    }
+
     /// Bytes of a device or a command, as they are.
     pub(super) async fn bytes(&self, bytes: Bytes) -> Result<(), Gone> {
         self.half.data_bytes(bytes).await.map_err(|_| Gone)

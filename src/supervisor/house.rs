@@ -50,6 +50,7 @@ pub enum Part {
     Ssh {
         ssh: Ssh,
         lan_interface: String,
+        landings: Vec<ssh::Landing>,
     },
     /// What else is configured of it is followed without a restart: [`Doors::adopt`].
     Https {
@@ -91,6 +92,7 @@ pub fn parts(config: &Config) -> Vec<Part> {
     parts.push(Part::Ssh {
         ssh: config.ssh.clone(),
         lan_interface,
+        landings: landings(config),
     });
     parts.push(Part::Https {
         port: config.https.port,
@@ -110,6 +112,17 @@ pub fn parts(config: &Config) -> Vec<Part> {
         probe: config.probe.clone(),
     }));
     parts
+}
+
+/// The consoles that have an SSH port of their own.
+fn landings(config: &Config) -> Vec<ssh::Landing> {
+    let landing = |console: &Console| {
+        Some(ssh::Landing {
+            port: console.sessions.ssh_port?,
+            console: console.name.clone(),
+        })
+    };
+    config.consoles.iter().filter_map(landing).collect()
 }
 
 /// Loads firewall, switches and rules before any link comes up. A failure is logged and left to the guard, which
@@ -178,9 +191,19 @@ impl Part {
             Self::Plain { console, door } => boxed(plain::run(ctx, console, door, access, store)),
             Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
             Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),
-            Self::Ssh { ssh, lan_interface } => {
-                boxed(ssh::run(ctx, ssh, access, store, journal, lan_interface))
-            }
+            Self::Ssh {
+                ssh,
+                lan_interface,
+                landings,
+            } => boxed(ssh::run(
+                ctx,
+                ssh,
+                access,
+                store,
+                journal,
+                lan_interface,
+                landings,
+            )),
             Self::Https { port } => boxed(api::run(
                 ctx,
                 port,

@@ -150,20 +150,21 @@ class Operator:
     def start(self, user, *words, **options):
         return subprocess.Popen(self.argv(user, *words, **options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-    def terminal(self, user, *words, columns=80, **options):
-        """A person at a terminal, through pexpect."""
+    def terminal(self, user, *words, columns=80, term="dumb", **options):
+        """A person at a terminal, through pexpect; a dumb one unless said, for text is all that pexpect reads."""
         import pexpect
         argv = self.argv(user, *words, **options)
-        return pexpect.spawn(argv[0], argv[1:], dimensions=(24, columns), timeout=15, encoding="latin-1", codec_errors="replace")
+        return pexpect.spawn(argv[0], argv[1:], dimensions=(24, columns), timeout=15, encoding="latin-1", codec_errors="replace", env={**os.environ, "TERM": term})
 
 
-def config(users, consoles=(), lan=True):
-    """An oobd.toml with these `[user.…]` sections and consoles (name → device path)."""
+def config(users, consoles=(), lan=True, keys=None):
+    """An oobd.toml with these `[user.…]` sections and consoles (name → device path). `keys` are more lines of a console, by name."""
     text = f'schema = 1\n[device]\nname = "rack7"\n[ssh]\nport = {PORT}\n[oob]\nmode = "off"\n'
     if lan:
         text += '[lan]\ninterface = "eth0"\naddress = "10.77.0.5/24"\n'
     for name, path in dict(consoles).items():
         text += f'[console.{name}]\nserial = {{ port = "{path}", line = "115200n8" }}\n'
+        text += "".join(f"{line}\n" for line in (keys or {}).get(name, ()))
     for name, body in users.items():
         text += f"[user.{name}]\n{body}\n"
     return text
@@ -172,7 +173,8 @@ def config(users, consoles=(), lan=True):
 class House:
     """A board on a LAN of its own, an operator in the board's namespace, devices on its consoles."""
 
-    def __init__(self, work, make_board, users=None, devices=(), lan=None, password=False):
+    def __init__(self, work, make_board, users=None, devices=(), lan=None, password=False, keys=None):
+        self.keys = keys
         self.lan = lan or Lan()
         self.lan.__enter__()
         self.devices = dict(devices)
@@ -184,7 +186,7 @@ class House:
         self.board = make_board(self.config(), netns=self.lan.board)
 
     def config(self):
-        return config(self.users, {name: device.path for name, device in self.devices.items()})
+        return config(self.users, {name: device.path for name, device in self.devices.items()}, keys=self.keys)
 
     def start(self):
         self.board.start()

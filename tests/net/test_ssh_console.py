@@ -82,14 +82,15 @@ def test_the_chooser_by_number_name_and_prefix_on_a_phone(house):
     assert person.exitstatus == 0
 
 
-def test_one_console_needs_no_chooser_unless_asked_for(house):
+def test_one_console_needs_no_chooser(house):
     one = house("sw", "hidden", users=lambda operator: {
         "alice": f'role = "operator"\nkeys = ["{operator.public}"]\nconsoles = ["s*"]'})
     person = one.operator.terminal("alice")
     person.expect("sw: you type")
     person.close()
+    # Even who asks for the chooser needs no list of one.
     person = one.operator.terminal("alice:serial")
-    person.expect("1 sw")
+    person.expect("sw: you")
     assert "hidden" not in person.before
     person.close()
     # One text, whether there is none or it is not for her.

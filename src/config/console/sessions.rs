@@ -1,4 +1,4 @@
-//! How people share a console: the keys `sessions`, `idle_timeout` and `on_last_detach` of `[console.NAME]`.
+//! How people share a console: the keys `sessions`, `idle_timeout`, `on_last_detach` and `ssh_port` of `[console.NAME]`.
 
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub struct Sessions {
     pub idle_timeout: Option<Duration>,
     /// Typed by the board when the last session has left.
     pub on_last_detach: Option<String>,
+    /// SSH on this port lands on this console.
+    pub ssh_port: Option<u16>,
 }
 
 impl Sessions {
@@ -36,6 +38,7 @@ impl Sessions {
         let sharing = table.take("sessions");
         let idle = table.take("idle_timeout");
         let parting = table.take("on_last_detach");
+        let ssh_port = table.take("ssh_port");
         let sharing = sharing.and_then(|field| {
             field.choice(&[
                 ("one_writer", Sharing::OneWriter),
@@ -47,6 +50,7 @@ impl Sessions {
             sharing: sharing.unwrap_or_default(),
             idle_timeout: idle.and_then(|field| field.duration(SHORTEST_IDLE..=LONGEST_IDLE)),
             on_last_detach: parting.and_then(|field| field.parsed(read_parting)),
+            ssh_port: ssh_port.and_then(|field| field.number(1..=u16::MAX)),
         }
     }
 }

@@ -1,72 +1,14 @@
 //! The plain chooser: the consoles a person may see, numbered; a number, a name or the start of one connects. Draws text
-//! only, so that it works on a 40-column phone and in a log.
+//! only, so that it works on a dumb terminal and in a log.
 
-use crate::fact::{Console, PortPhase};
-
-use super::house::House;
-use super::login::Login;
-use super::terminal::{Answer, Gone, Terminal};
+use super::Choice;
+use super::row::{Row, rows};
+use crate::ssh::house::House;
+use crate::ssh::login::Login;
+use crate::ssh::terminal::{Answer, Gone, Terminal};
 
 /// Where two lines per console become one.
 const WIDE: usize = 72;
-
-/// What the person wants.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Choice {
-    Console(String),
-    Quit,
-}
-
-/// A console as the chooser shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) name: String,
-    state: &'static str,
-    writer: Option<String>,
-    watchers: usize,
-    last_line: String,
-}
-
-impl Row {
-    fn new(console: &Console) -> Self {
-        let writer = console.sessions.iter().find(|session| session.writer);
-        Self {
-            name: console.name.clone(),
-            state: match console.phase {
-                PortPhase::Open => "open",
-                PortPhase::Gone => "unplugged",
-                PortPhase::Failed => "failed",
-            },
-            writer: writer.map(|session| session.user.clone()),
-            watchers: console
-                .sessions
-                .iter()
-                .filter(|session| !session.writer)
-                .count(),
-            last_line: tame(&console.last_line),
-        }
-    }
-
-    /// Who is there: `bob types, 2 watch`.
-    fn people(&self) -> String {
-        match (&self.writer, self.watchers) {
-            (None, 0) => "nobody there".into(),
-            (None, n) => format!("{n} watch"),
-            (Some(who), 0) => format!("{who} types"),
-            (Some(who), n) => format!("{who} types, {n} watch"),
-        }
-    }
-}
-
-/// The consoles this person may see, by name.
-pub(super) fn rows(house: &House, login: &Login) -> Vec<Row> {
-    let state = house.store.now();
-    let seen = state
-        .consoles
-        .values()
-        .filter(|console| login.person.sees(&console.name));
-    seen.map(Row::new).collect()
-}
 
 /// Shows the list until the person has chosen.
 pub(super) async fn run(
@@ -108,8 +50,9 @@ fn choose(list: &[Row], text: &str) -> Result<Option<Choice>, String> {
     if matches!(text, "q" | "Q" | "quit" | "exit") {
         return Ok(Some(Choice::Quit));
     }
-    if let Ok(number) = text.parse::<usize>() {
-        let row = number.checked_sub(1).and_then(|at| list.get(at));
+    // `port02` is number 2.
+    if let Ok(number) = text.strip_prefix("port").unwrap_or(text).parse::<usize>() {
+        let row = list.iter().find(|row| usize::from(row.number) == number);
         return row.map_or_else(
             || Err(format!("There is no number {number}.")),
             |row| Ok(Some(Choice::Console(row.name.clone()))),
@@ -144,9 +87,12 @@ fn draw(device: &str, list: &[Row], columns: usize) -> String {
         .max()
         .unwrap_or(0)
         .min(24);
-    for (at, row) in list.iter().enumerate() {
-        let number = at + 1;
-        let (name, state, people) = (cut(&row.name, 24), row.state, row.people());
+    for row in list {
+        let (number, name, state) = (row.number, cut(&row.name, 24), row.state);
+        let people = match row.people() {
+            people if people.is_empty() => "nobody there".to_owned(),
+            people => people,
+        };
         let line = if columns >= WIDE {
             format!(
                 "{number:3} {name:name_width$}  {state:9}  {people:20}  {}",
@@ -174,59 +120,21 @@ fn cut(text: &str, columns: usize) -> String {
     format!("{kept}…")
 }
 
-/// A device's line, harmless on the operator's terminal.
-fn tame(line: &str) -> String {
-    line.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .filter(|c| !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
-        .take(200)
-        .collect::<String>()
-        .trim()
-        .to_owned()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::row::tests::row;
     use super::*;
-    use crate::clock::Timestamp;
-    use crate::fact::Session;
-    use crate::line::LineState;
-
-    fn console(name: &str, people: &[(&str, bool)], last_line: &str) -> Row {
-        let session = |(at, &(user, writer)): (usize, &(&str, bool))| Session {
-            id: u64::try_from(at).unwrap(),
-            user: user.into(),
-            from: "ssh".into(),
-            writer,
-            since: Timestamp(0),
-            typed_at: Timestamp(0),
-        };
-        Row::new(&Console {
-            name: name.into(),
-            port: "/dev/ttyS1".into(),
-            line: "9600n8".into(),
-            phase: PortPhase::Open,
-            since: Timestamp(0),
-            why: String::new(),
-            sessions: people.iter().enumerate().map(session).collect(),
-            rx_bytes: 0,
-            tx_bytes: 0,
-            last_line: last_line.into(),
-            state: LineState::default(),
-            number: 1,
-            device: None,
-        })
-    }
 
     fn list() -> Vec<Row> {
         vec![
-            console("core-router", &[], "login:"),
-            console(
+            row(1, "core-router", &[], "login:"),
+            row(
+                2,
                 "core-switch",
                 &[("bob", true), ("eve", false)],
                 "sw1#\x1b[2J show",
             ),
-            console("edge", &[("eve", false)], ""),
+            row(3, "edge", &[("eve", false)], ""),
         ]
     }
 
@@ -256,7 +164,7 @@ mod tests {
             assert!(choose(&list, text).is_err(), "{text}");
         }
         assert_eq!(
-            choose(&[console("q", &[], "")], "q"),
+            choose(&[row(1, "q", &[], "")], "q"),
             Ok(Some(Choice::Console("q".into())))
         );
     }
