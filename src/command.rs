@@ -144,7 +144,7 @@ pub struct Attach {
     /// Every byte as the device sent it, even to a watcher: for programs. Otherwise terminal queries are taken out of
     /// replays and of what watchers see.
     pub verbatim: bool,
-    /// Wants [`Output::Reached`] after each piece.
+    /// Wants [`Output::Reached`] first and after each piece.
     pub offsets: bool,
 }
 

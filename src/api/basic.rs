@@ -10,8 +10,7 @@ use rand::rngs::OsRng;
 use ring::hmac::{self, HMAC_SHA256};
 
 use crate::clock::Instant;
-
-use super::sessions::Proof;
+use crate::session::Standing;
 
 /// How long a right password is remembered.
 const LIFE: Duration = Duration::from_secs(300);
@@ -24,7 +23,7 @@ type Digest = Vec<u8>;
 pub(super) struct Basic {
     /// Made at start and known to nobody; `None` without randomness: then nothing is remembered.
     key: Option<hmac::Key>,
-    known: Mutex<HashMap<Digest, (Proof, Instant)>>,
+    known: Mutex<HashMap<Digest, (Standing, Instant)>>,
 }
 
 impl Default for Basic {
@@ -40,14 +39,14 @@ impl Default for Basic {
 
 impl Basic {
     /// What this pair proved lately. Whether that still stands is for the caller to ask.
-    pub(super) fn recall(&self, user: &str, password: &str) -> Option<Proof> {
+    pub(super) fn recall(&self, user: &str, password: &str) -> Option<Standing> {
         let digest = self.digest(user, password)?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (proof, until) = known.get(&digest)?;
         (*until > Instant::now()).then(|| proof.clone())
     }
 
-    pub(super) fn remember(&self, user: &str, password: &str, proof: Proof) {
+    pub(super) fn remember(&self, user: &str, password: &str, proof: Standing) {
         let Some(digest) = self.digest(user, password) else {
             return;
         };
@@ -84,9 +83,8 @@ mod tests {
             forward: true,
         };
         let person = Directory::new(&[user]).person("alice").unwrap();
-        let hash = Secret::new("$a");
         let basic = Basic::default();
-        basic.remember("alice", "rescue", Proof { person, hash });
+        basic.remember("alice", "rescue", Standing::new(person));
         assert!(basic.recall("alice", "rescue").is_some());
         assert!(basic.recall("alice", "rescue ").is_none());
         assert!(basic.recall("alic", "erescue").is_none());

@@ -136,8 +136,8 @@ impl Open {
                 },
                 // cancel-safe as Changes::next() says
                 () = changes.next() => {}
-                // cancel-safe: waits for tokens only
-                () = self.caller.over(&self.house) => return None,
+                // cancel-safe: see Caller::over
+                _ = self.caller.over(&self.house) => return None,
             }
         }
     }

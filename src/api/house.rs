@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::Directory;
 use crate::bus::Bus;
+use crate::command::Commands;
 use crate::config;
 use crate::control;
 use crate::event::Kind;
@@ -29,6 +30,7 @@ const JOURNAL_LIMIT: Duration = Duration::from_secs(2);
 pub(super) struct House {
     owner: String,
     bus: Bus,
+    pub(super) commands: Commands,
     pub(super) dirs: Arc<Dirs>,
     pub(super) access: Arc<Directory>,
     pub(super) store: Store,
@@ -67,6 +69,7 @@ impl House {
         Self {
             owner: ctx.name.clone(),
             bus: ctx.bus.clone(),
+            commands: ctx.commands.clone(),
             dirs: ctx.dirs.clone(),
             control: control::House::of(ctx, access.clone(), store.clone(), journal),
             access,

@@ -6,12 +6,14 @@ mod basic;
 mod certificate;
 mod command;
 mod connection;
+mod console;
 mod events;
 mod house;
 mod layers;
 mod session;
 mod sessions;
 mod sign_in;
+mod socket;
 mod state;
 
 use std::net::SocketAddr;
@@ -209,6 +211,7 @@ fn routes(house: Arc<House>) -> Router {
         .route("/api/state", get(state::show))
         .route("/api/events", get(events::get))
         .route("/api/command", post(command::give))
+        .route("/api/console/{name}", get(console::open))
         .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "there is nothing here") })
         .method_not_allowed_fallback(|| async {
             Fault::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method")
@@ -236,7 +239,7 @@ fn take(
         tracing::debug!(%peer, "too many connections at once");
         return;
     };
-    if let Err(e) = tcp::prepare(&stream) {
+    if let Err(e) = tcp::prepare(&stream).and_then(|()| tcp::keep_unsent_short(&stream)) {
         tracing::debug!(%peer, "gone at once: {e}");
         return;
     }

@@ -138,9 +138,7 @@ pub(super) async fn change_password(
     })?;
     // This session first, or the new table would end it.
     if let Some(id) = caller.session {
-        house
-            .sessions
-            .password_changed(id, caller.person.clone(), &hash);
+        house.sessions.password_changed(id, &hash);
     }
     house.access.set_password(&caller.person.name, &hash);
     Ok(Json(json!({ "changed": true })))

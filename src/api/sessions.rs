@@ -10,9 +10,9 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{Directory, Person};
+use crate::access::Directory;
 use crate::clock::{Instant, Timestamp};
-use crate::config::Secret;
+use crate::session::Standing;
 
 /// Sessions on the whole board, and of one user; past that the one that was used longest ago makes room.
 const MOST: usize = 256;
@@ -27,27 +27,10 @@ const MOST_TICKETS: usize = 256;
 pub(super) type Token = String;
 type Hash = [u8; 32];
 
-/// What opened a session or a request and must still hold for it to go on.
-#[derive(Clone, Debug)]
-pub(super) struct Proof {
-    pub(super) person: Arc<Person>,
-    /// The stored password hash at that moment.
-    pub(super) hash: Secret,
-}
-
-impl Proof {
-    /// Would the same password still open the same rights?
-    pub(super) fn still_stands(&self, access: &Directory) -> bool {
-        access
-            .person(&self.person.name)
-            .is_some_and(|now| now.has_hash(self.hash.expose()) && now.rights_as(&self.person))
-    }
-}
-
 #[derive(Debug)]
 struct Session {
     id: u64,
-    proof: Proof,
+    proof: Standing,
     from: String,
     since: Timestamp,
     begun: Instant,
@@ -59,7 +42,7 @@ struct Session {
 
 #[derive(Debug)]
 struct Ticket {
-    proof: Proof,
+    proof: Standing,
     session: Option<u64>,
     until: Instant,
 }
@@ -79,7 +62,7 @@ pub(super) struct Sessions(Arc<Mutex<Table>>);
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) id: u64,
-    pub(super) proof: Proof,
+    pub(super) proof: Standing,
     /// Cancelled when the session ends.
     pub(super) cut: CancellationToken,
 }
@@ -99,7 +82,7 @@ impl Sessions {
     ///
     /// # Errors
     /// No randomness.
-    pub(super) fn begin(&self, proof: Proof, from: String) -> Result<(Token, u64), String> {
+    pub(super) fn begin(&self, proof: Standing, from: String) -> Result<(Token, u64), String> {
         let (token, hash) = fresh()?;
         let now = Instant::now();
         let mut table = self.table();
@@ -133,7 +116,7 @@ impl Sessions {
     ///
     /// # Errors
     /// No randomness, or too many tickets out.
-    pub(super) fn ticket(&self, proof: Proof, session: Option<u64>) -> Result<Token, String> {
+    pub(super) fn ticket(&self, proof: Standing, session: Option<u64>) -> Result<Token, String> {
         let (token, hash) = fresh()?;
         let now = Instant::now();
         let mut table = self.table();
@@ -151,7 +134,7 @@ impl Sessions {
     }
 
     /// Takes a ticket back: what it stood for, if it is good. The session it came from must be there still.
-    pub(super) fn redeem(&self, token: &str) -> Option<(Proof, Option<Found>)> {
+    pub(super) fn redeem(&self, token: &str) -> Option<(Standing, Option<Found>)> {
         let mut table = self.table();
         let ticket = table.tickets.remove(&hash(token))?;
         if ticket.until <= Instant::now() {
@@ -177,10 +160,8 @@ impl Sessions {
     /// Ends the sessions of users who were removed or changed, and tickets with them.
     pub(super) fn review(&self, access: &Directory) {
         let mut table = self.table();
-        table.keep(|one| one.proof.still_stands(access));
-        table
-            .tickets
-            .retain(|_, ticket| ticket.proof.still_stands(access));
+        table.keep(|one| one.proof.holds(access));
+        table.tickets.retain(|_, ticket| ticket.proof.holds(access));
     }
 
     /// Ends the sessions that nobody used for so long.
@@ -189,13 +170,10 @@ impl Sessions {
     }
 
     /// The password of this session's user was changed in it: it goes on under the new one, all others end.
-    pub(super) fn password_changed(&self, id: u64, person: Arc<Person>, hash: &str) {
+    pub(super) fn password_changed(&self, id: u64, hash: &str) {
         let mut table = self.table();
         if let Some(session) = table.sessions.values_mut().find(|one| one.id == id) {
-            session.proof = Proof {
-                person,
-                hash: Secret::new(hash),
-            };
+            session.proof = session.proof.with_hash(hash);
         }
     }
 
@@ -326,7 +304,7 @@ fn hash(token: &str) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Role, User};
+    use crate::config::{Role, Secret, User};
 
     const IDLE: Duration = Duration::from_secs(600);
 
@@ -341,10 +319,8 @@ mod tests {
         }
     }
 
-    fn proof(access: &Directory, name: &str) -> Proof {
-        let person = access.person(name).unwrap();
-        let hash = person.hash().unwrap().clone();
-        Proof { person, hash }
+    fn proof(access: &Directory, name: &str) -> Standing {
+        Standing::new(access.person(name).unwrap())
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::{Person, Refused, first_boot, printable};
 use crate::event::Kind;
+use crate::session::Standing;
 
 use super::answer::Fault;
 use super::house::{Guest, House};
 use super::layers;
-use super::sessions::{Hold, Proof};
+use super::sessions::Hold;
 
 /// `__Host-` makes browsers refuse it from anywhere but this host over TLS (RFC 6265bis §4.1.3.2).
 pub(super) const COOKIE: &str = "__Host-oobd";
@@ -27,7 +28,7 @@ pub(super) const COOKIE: &str = "__Host-oobd";
 pub(super) struct Caller {
     pub(super) person: Arc<Person>,
     pub(super) guest: Guest,
-    pub(super) proof: Proof,
+    pub(super) proof: Standing,
     pub(super) session: Option<u64>,
     /// Cancelled when the session ends; never without one.
     cut: CancellationToken,
@@ -120,7 +121,7 @@ async fn by_basic(house: &House, guest: &Guest, text: &str) -> Result<Caller, Fa
         return Err(Fault::unauthorized("this is no HTTP Basic (RFC 7617)"));
     };
     let known = house.basic.recall(user, password);
-    let proof = match known.filter(|proof| proof.still_stands(&house.access)) {
+    let proof = match known.filter(|proof| proof.holds(&house.access)) {
         Some(proof) => proof,
         None => {
             let proof = by_password(house, guest, user, password, "basic password").await?;
@@ -138,16 +139,13 @@ pub(super) async fn by_password(
     user: &str,
     password: &str,
     method: &str,
-) -> Result<Proof, Fault> {
+) -> Result<Standing, Fault> {
     let checked = house
         .access
         .check_password(user, password, guest.peer.ip())
         .await;
     let refused = match checked {
         Ok(person) => {
-            let Some(hash) = person.hash().cloned() else {
-                return Err(Fault::unauthorized(Refused::Wrong.to_string()));
-            };
             house
                 .publish(Kind::SignInAccepted {
                     door: "https".into(),
@@ -156,7 +154,7 @@ pub(super) async fn by_password(
                     method: method.into(),
                 })
                 .await;
-            return Ok(Proof { person, hash });
+            return Ok(Standing::new(person));
         }
         Err(refused) => refused,
     };
@@ -182,12 +180,12 @@ pub(super) async fn by_password(
 fn seat(
     house: &House,
     guest: &Guest,
-    proof: Proof,
+    proof: Standing,
     session: Option<u64>,
     cut: CancellationToken,
 ) -> Result<Caller, Fault> {
     let person = house.access.person(&proof.person.name);
-    let person = person.filter(|_| proof.still_stands(&house.access));
+    let person = person.filter(|_| proof.holds(&house.access));
     let person = person
         .ok_or_else(|| Fault::unauthorized("your user was changed or removed; sign in again"))?;
     Ok(Caller {
@@ -207,17 +205,21 @@ impl Caller {
 
     /// The person with the rights of now; `None` once what was proven no longer stands.
     pub(super) fn now(&self, house: &House) -> Option<Arc<Person>> {
-        let stands = !self.cut.is_cancelled() && self.proof.still_stands(&house.access);
+        let stands = !self.cut.is_cancelled() && self.proof.holds(&house.access);
         house.access.person(&self.person.name).filter(|_| stands)
     }
 
-    /// Waits until the session ends (for ever when there is none) or the board stops.
-    pub(super) async fn over(&self, house: &House) {
+    /// Waits until the session ends, the person is changed or removed, or the board stops; then why. Cancel-safe.
+    pub(super) async fn over(&self, house: &House) -> String {
         tokio::select! {
+            // A changed person ends the session, too: that is the better reason of the two.
+            biased;
+            // cancel-safe: see Standing::lost
+            why = self.proof.lost(&house.access) => why,
             // cancel-safe: waits for the token only
-            () = self.cut.cancelled() => {}
+            () = self.cut.cancelled() => "signed out, or idle for too long".into(),
             // cancel-safe: waits for the token only
-            () = house.stop.cancelled() => {}
+            () = house.stop.cancelled() => "the board stops or restarts its HTTPS door".into(),
         }
     }
 

@@ -109,7 +109,8 @@ pub(super) async fn run(wire: Wire) {
         live: wire.live,
         verbatim: wire.verbatim,
         offsets: wire.offsets,
-        reached: None,
+        // Where it begins, so that a client can come back before the device has said anything.
+        reached: wire.offsets.then_some(wire.from),
         head: wire.stream.watch(),
         stream: wire.stream,
         notes: wire.notes,

@@ -83,7 +83,7 @@ pub trait Screen: Sync {
         async move { self.remark(&format!("\n{text}\n")).await }
     }
 
-    /// The stream up to this offset has been shown; only with [`Manner::offsets`].
+    /// The stream up to this offset has been shown; told first of all, and after each piece. Only with [`Manner::offsets`].
     fn reached(&self, offset: u64) -> impl Future<Output = Result<(), Gone>> + Send {
         let _ = offset;
         async { Ok(()) }

@@ -20,6 +20,15 @@ impl Standing {
         Self { person, hash }
     }
 
+    /// The same person under another password, as when it was just changed by who stands here.
+    #[must_use]
+    pub fn with_hash(&self, phc: &str) -> Self {
+        Self {
+            person: self.person.clone(),
+            hash: Some(Secret::new(phc)),
+        }
+    }
+
     /// Would the same password still open the same rights?
     #[must_use]
     pub fn holds(&self, access: &Directory) -> bool {

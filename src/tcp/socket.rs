@@ -16,6 +16,9 @@ const BACKLOG: i32 = 512;
 /// A peer that acknowledges nothing (or takes nothing) for this long is gone.
 const USER_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Bytes written and not sent yet, past which a connection takes no more.
+const UNSENT: u32 = 128 * 1024;
+
 /// Listens on every address, IPv6 and IPv4 in one socket; on IPv4 alone where the kernel has no IPv6. Port 0 takes a free one.
 ///
 /// # Errors
@@ -60,6 +63,15 @@ pub fn prepare(stream: &TcpStream) -> io::Result<()> {
         .with_retries(3);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+}
+
+/// Keeps what a client has not asked for yet out of the kernel, where it could be 4 MiB: for doors that resume a stream or
+/// skip what is old.
+///
+/// # Errors
+/// When the connection is gone already.
+pub fn keep_unsent_short(stream: &TcpStream) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)
 }
 
 /// IPv4 peers of the dual-stack socket as IPv4.
