@@ -56,10 +56,12 @@ const REMIND: Duration = Duration::from_secs(2);
 /// How long sessions may take to end when the console stops.
 const PARTING: Duration = Duration::from_secs(1);
 
+mod hunting;
 mod line;
 mod presence;
 mod serve;
 
+use hunting::HuntBook;
 use line::{Answering, LineBook};
 
 /// Where the port stands.
@@ -101,6 +103,7 @@ pub(super) async fn run(
     let mut pulse = context.pulse.clone();
     let mut plugged = plugs.changes();
     let (book, mut settling) = LineBook::new(&place);
+    let (hunts, mut errands) = HuntBook::new(console.discover);
     let standing = watch::Sender::new(LineState {
         line: place.line().unwrap_or_default(),
         dtr: true,
@@ -123,6 +126,7 @@ pub(super) async fn run(
         standing,
         link: Link::Waiting(Instant::now()),
         book,
+        hunts,
         breaking: None,
         break_enders: Vec::new(),
         broken,
@@ -184,6 +188,10 @@ pub(super) async fn run(
             Some(stage) = stages.recv() => owner.break_stage(stage),
             // cancel-safe per docs on Receiver::recv(); likewise
             Some(settled) = settling.recv() => owner.settled(settled),
+            // cancel-safe per docs on Receiver::recv(); the owner holds a sender
+            Some(errand) = errands.recv() => owner.errand(errand),
+            // cancel-safe: a timer has nothing to lose
+            () = at(owner.hunts.due) => owner.discover(),
             // cancel-safe per docs on Receiver::changed(); `plugs` lives as long as this loop
             Ok(()) = plugged.changed() => owner.look_again(),
             // cancel-safe: a timer has nothing to lose
@@ -244,6 +252,7 @@ struct Owner<'a> {
     place: Place,
     link: Link,
     book: LineBook,
+    hunts: HuntBook,
     /// Ends the break that is being held.
     breaking: Option<CancellationToken>,
     /// Who asked for its end.
@@ -277,6 +286,7 @@ impl Owner<'_> {
         self.stream.push(data);
         self.log.received(self.stream.end());
         self.last_line.push(data);
+        self.hunts.heard();
         self.rx_bytes += length(data.len());
         self.gather_until = if data.len() < BULK {
             Some(Instant::now() + GATHER)
@@ -382,7 +392,7 @@ impl Owner<'_> {
             last_line: self.last_line.text(),
             state: self.standing.borrow().clone(),
             number: self.number,
-            device: None,
+            device: self.hunts.device.clone(),
         }));
     }
 

@@ -87,6 +87,7 @@ impl Owner<'_> {
             cut.cancel();
         }
         self.line_lost();
+        self.hunts.cut();
         let why = format!("{}: {reason}", self.place);
         self.away(PortPhase::Gone, &why);
     }

@@ -10,6 +10,7 @@ use super::{Link, Owner, SESSIONS_MAX};
 use crate::command::{Actor, Ask, Attach, Attachment, Command, Refusal, Reply};
 use crate::console::breaks::{self, Answer, Asked, Over, Stage};
 use crate::console::desk::Refused;
+use crate::console::hunt::Goal;
 use crate::console::outbox::Then;
 use crate::console::ring::length;
 use crate::console::session::{self, Report, Typed};
@@ -161,6 +162,8 @@ impl Owner<'_> {
                 }
                 Command::SetLine { order, .. } => self.set_line(actor, order, reply, typing),
                 Command::ResetCounters { .. } => self.reset_counters(reply),
+                Command::FindLine { .. } => self.find(Goal::Line, reply),
+                Command::FindName { .. } => self.find(Goal::Name, reply),
                 _ => {
                     let text = format!("a console cannot do this: {command:?}");
                     drop(reply.send(Err(Refusal::Failed(text))));
@@ -179,6 +182,7 @@ impl Owner<'_> {
             // The port has not taken it yet; it must not run into what this one types.
             self.output = Bytes::new();
         }
+        self.hunts.cut();
         let (attachment, wire) = self.desk.attach(request);
         if self.phase != PortPhase::Open {
             self.desk.tell_one(wire.session, &self.away_notice());
