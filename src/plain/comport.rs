@@ -13,7 +13,6 @@ use crate::telnet::comport::{self, Control, Message};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Item {
     Baud,
-    CiscoBaud,
     DataSize,
     Parity,
     StopSize,
@@ -120,7 +119,7 @@ impl Shadow {
     pub(super) fn answer(&mut self, message: &Message, now: &LineState) -> Message {
         self.busy = None;
         if let Some(item) = item(message) {
-            let value = value(item, now);
+            let value = value(item, now, message);
             self.told.insert(item, value.clone());
             return value;
         }
@@ -156,7 +155,7 @@ impl Shadow {
     pub(super) fn changed(&mut self, now: &LineState) -> Vec<Message> {
         let mut news = Vec::new();
         for (item, told) in &mut self.told {
-            let value = value(*item, now);
+            let value = value(*item, now, told);
             if self.busy != Some(*item) && value != *told {
                 told.clone_from(&value);
                 news.push(value);
@@ -185,8 +184,7 @@ impl Shadow {
 
 fn item(message: &Message) -> Option<Item> {
     Some(match message {
-        Message::Baud(_) => Item::Baud,
-        Message::CiscoBaud(_) => Item::CiscoBaud,
+        Message::Baud(_) | Message::CiscoBaud(_) => Item::Baud,
         Message::DataSize(_) => Item::DataSize,
         Message::Parity(_) => Item::Parity,
         Message::StopSize(_) => Item::StopSize,
@@ -203,12 +201,14 @@ fn item(message: &Message) -> Option<Item> {
     })
 }
 
-/// An item as it stands.
-fn value(item: Item, now: &LineState) -> Message {
+/// An item as it stands, in the words of a message about it.
+fn value(item: Item, now: &LineState, words: &Message) -> Message {
     let line = now.line;
     match item {
+        Item::Baud if matches!(words, Message::CiscoBaud(_)) => {
+            Message::CiscoBaud(comport::cisco_index(line.baud))
+        }
         Item::Baud => Message::Baud(line.baud),
-        Item::CiscoBaud => Message::CiscoBaud(comport::cisco_index(line.baud)),
         Item::DataSize => Message::DataSize(line.data_bits),
         Item::Parity => Message::Parity(comport::parity_byte(line.parity)),
         Item::StopSize => Message::StopSize(match (line.stop_bits, line.data_bits) {
