@@ -59,6 +59,7 @@ pub(super) async fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
         .max_buf_size(HEADER_BYTES)
+        .max_header_size(HEADER_BYTES)
         .max_headers(HEADER_COUNT)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
