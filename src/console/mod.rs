@@ -9,6 +9,7 @@ use crate::supervisor::context::Context;
 
 use plug::Plugs;
 
+mod alarm;
 mod breaks;
 mod cable;
 mod desk;
@@ -22,6 +23,8 @@ mod plain;
 pub mod plug;
 mod port;
 mod queries;
+#[cfg(test)]
+mod reader_tests;
 mod ring;
 mod session;
 mod stream;

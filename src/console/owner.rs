@@ -1,6 +1,6 @@
 //! The owner of one port: opens it, drains it, types on it, serves asks. Never waits for a session or for flash.
 
-use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
+use super::alarm::Alarm;
 use super::breaks::Stage;
 use super::desk::Desk;
 use super::last_line::LastLine;
@@ -33,9 +34,11 @@ use crate::transcript;
 const READ_MAX: usize = 4096;
 /// A read this long comes from a fast line: read on without a pause.
 const BULK: usize = 1024;
-/// Pause after a short read that nobody typed for, so that a running line costs 300 turns a second and not 3000.
-/// The first byte after silence and the echo of what is typed go at once.
+/// Pause after short reads that follow each other and that nobody typed for, so that a running line costs 300 turns a
+/// second and not 3000. What comes after silence and the echo of what is typed go at once.
 const GATHER: Duration = Duration::from_millis(3);
+/// Reads closer than this follow each other: after a pause the next one does.
+const RUNNING: Duration = Duration::from_millis(6);
 /// What a reader gets before a fast line overtakes it; see [`super::patience`].
 const MOMENT: Duration = Duration::from_millis(1);
 /// How often a missing port is looked for.
@@ -134,6 +137,7 @@ pub(super) async fn run(
         keeps_typed: console.record.typed,
         typist: None,
         gather_until: None,
+        read_at: Instant::now(),
         room: stream.capacity(),
         reminded: None,
         phase: PortPhase::Gone,
@@ -153,6 +157,9 @@ pub(super) async fn run(
         context: &mut context,
     };
     let mut buffer = vec![0; READ_MAX];
+    let (mut gathered, mut fact_due, mut cable_due) = (Alarm::new(), Alarm::new(), Alarm::new());
+    let mut hunt_due = Alarm::new();
+    let mut stopped = pin!(owner.context.stop.clone().cancelled_owned());
     loop {
         let ready = owner.breaking.is_none() && owner.output.is_empty();
         let gathering = owner.gather_until;
@@ -163,7 +170,7 @@ pub(super) async fn run(
         };
         tokio::select! {
             // cancel-safe per docs on CancellationToken::cancelled()
-            () = owner.context.stop.cancelled() => break,
+            () = &mut stopped => break,
             // cancel-safe per docs on Pulse::beat()
             () = pulse.beat() => {}
             // cancel-safe: see `Link::step`
@@ -179,7 +186,7 @@ pub(super) async fn run(
                 }
             }
             // cancel-safe: a timer has nothing to lose
-            () = at(gathering) => owner.gather_until = owner.moment(),
+            () = gathered.ring(gathering) => owner.gather_until = owner.moment(),
             // cancel-safe per docs on Receiver::recv(); the desk holds a sender, so it never closes
             Some(piece) = typing.recv(), if ready => owner.typed(piece),
             // cancel-safe per docs on Receiver::recv(); likewise
@@ -191,11 +198,11 @@ pub(super) async fn run(
             // cancel-safe per docs on Receiver::recv(); the owner holds a sender
             Some(errand) = errands.recv() => owner.errand(errand),
             // cancel-safe: a timer has nothing to lose
-            () = at(owner.hunts.due) => owner.discover(),
+            () = hunt_due.ring(owner.hunts.due) => owner.discover(),
             // cancel-safe per docs on Receiver::changed(); `plugs` lives as long as this loop
             Ok(()) = plugged.changed() => owner.look_again(),
             // cancel-safe: a timer has nothing to lose
-            () = at(owner.book.cable.wake_at()) => owner.look_at_cable(),
+            () = cable_due.ring(owner.book.cable.wake_at()) => owner.look_at_cable(),
             // cancel-safe per docs on Receiver::recv()
             ask = owner.context.asks.recv() => match ask {
                 Some(ask) => owner.ask(ask, &mut typing),
@@ -204,19 +211,11 @@ pub(super) async fn run(
             // cancel-safe per docs on Receiver::recv(); closes with the transcript, if there is one
             Some(fault) = faulty.recv() => owner.fault(fault),
             // cancel-safe: a timer has nothing to lose
-            () = at(owner.fact_due) => owner.tell_state(),
+            () = fact_due.ring(owner.fact_due) => owner.tell_state(),
         }
     }
     owner.stop(&mut reported).await;
     Ok(())
-}
-
-/// Waits until then; for ever when there is no then.
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => pending().await,
-    }
 }
 
 impl Link {
@@ -265,6 +264,8 @@ struct Owner<'a> {
     /// Who typed them, where that is kept.
     typist: Option<String>,
     gather_until: Option<Instant>,
+    /// When the port last gave something.
+    read_at: Instant,
     /// Bytes that the ring holds.
     room: u64,
     reminded: Option<Instant>,
@@ -288,8 +289,11 @@ impl Owner<'_> {
         self.last_line.push(data);
         self.hunts.heard();
         self.rx_bytes += length(data.len());
-        self.gather_until = if data.len() < BULK {
-            Some(Instant::now() + GATHER)
+        let now = Instant::now();
+        let running = now.saturating_duration_since(self.read_at) < RUNNING;
+        self.read_at = now;
+        self.gather_until = if running && data.len() < BULK {
+            Some(now + GATHER)
         } else {
             self.moment()
         };

@@ -192,7 +192,12 @@ impl Pump {
             let Ok(permit) = output.reserve().await else {
                 return;
             };
-            let item = self.next();
+            // The end first, then the note: what was said before a note is shown before it, never what came after.
+            let end = self.stream.end();
+            if self.note.is_none() {
+                self.note = self.notes.try_recv().ok();
+            }
+            let item = self.next(end);
             self.told.store(self.cursor, Ordering::Relaxed);
             if let Some(item) = item {
                 permit.send(item);
@@ -200,8 +205,8 @@ impl Pump {
         }
     }
 
-    /// The next thing to show, if any; advances.
-    fn next(&mut self) -> Option<Output> {
+    /// The next thing to show up to `end`, if any; advances.
+    fn next(&mut self, end: u64) -> Option<Output> {
         if let Some(offset) = self.reached.take() {
             return Some(Output::Reached { offset });
         }
@@ -209,14 +214,14 @@ impl Pump {
             return Some(Output::Notice(super::notice(&note.text)));
         }
         // Up to the next note, and not across the border between replay and live.
-        let border = self.note.as_ref().map_or(u64::MAX, |note| note.at);
+        let border = self.note.as_ref().map_or(end, |note| note.at.min(end));
         let replay = self.cursor < self.live;
         let border = if replay {
             border.min(self.live)
         } else {
             border
         };
-        let max = usize::try_from(border - self.cursor).unwrap_or(usize::MAX);
+        let max = usize::try_from(border.saturating_sub(self.cursor)).unwrap_or(usize::MAX);
         let read = self.stream.read(self.cursor, max.min(OUTPUT_MAX));
         if read.gap > 0 {
             self.cursor = read.at;
