@@ -61,6 +61,8 @@ pub enum Command {
     FindName { console: String },
     /// Begin counting anew.
     ResetCounters { console: String },
+    /// Trust the key that the console's host showed last, in place of the one that was trusted.
+    TrustHost { console: String },
 }
 
 impl Command {
@@ -81,7 +83,8 @@ impl Command {
             | Self::GiveWriter { console, .. }
             | Self::FindLine { console }
             | Self::FindName { console }
-            | Self::ResetCounters { console } => {
+            | Self::ResetCounters { console }
+            | Self::TrustHost { console } => {
                 format!("console.{console}")
             }
         }
@@ -324,6 +327,9 @@ impl fmt::Display for Command {
                 write!(f, "find out what the device on console {console} is called")
             }
             Self::ResetCounters { console } => write!(f, "reset the counters of console {console}"),
+            Self::TrustHost { console } => {
+                write!(f, "trust the new key of the host of console {console}")
+            }
         }
     }
 }

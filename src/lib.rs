@@ -27,6 +27,7 @@ pub mod label;
 pub mod line;
 pub mod link;
 pub mod pattern;
+pub mod pin;
 pub mod plain;
 pub mod session;
 pub mod ssh;

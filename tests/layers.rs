@@ -43,6 +43,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("event", &[&["clock"]]),
     ("event_text", &[&["event"]]),
     ("line", &[]),
+    ("pin", &[&["file"]]),
     // Bytes of a protocol that doors speak as servers and consoles as clients.
     ("telnet", &[&["line"]]),
     ("fact", &[&["clock", "line"]]),
@@ -82,7 +83,10 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // The lamp shows what the whole board knows.
     ("uplink/indicator", &[DEVICE, &["state"]]),
     // Writes what `transcript` reads.
-    ("console", &[DEVICE, &["tcp", "pattern", "transcript"]]),
+    (
+        "console",
+        &[DEVICE, &["pattern", "pin", "tcp", "telnet", "transcript"]],
+    ),
     // Doors.
     // Carries out over SSH what `oobctl` does, in its words and with its tables.
     ("ssh", &[DEVICE, DOOR, &["cli", "control"]]),

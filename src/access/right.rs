@@ -14,7 +14,7 @@ pub enum Right<'a> {
     WatchConsole(&'a str),
     /// Type on a console, take the writer, send break.
     TypeOnConsole(&'a str),
-    /// End another one's session on a console.
+    /// End another one's session on a console, accept its host's new key.
     KickSession(&'a str),
     /// Open connections to LAN hosts through the board.
     Forward,
@@ -40,9 +40,9 @@ impl<'a> Right<'a> {
             | Command::TakeUplinkDown { .. }
             | Command::ReleaseUplink { .. } => Self::SteerUplinks,
             Command::AddressLink { .. } | Command::UnaddressLink { .. } => Self::Internal,
-            Command::KickSession { console, .. } | Command::GiveWriter { console, .. } => {
-                Self::KickSession(console)
-            }
+            Command::KickSession { console, .. }
+            | Command::GiveWriter { console, .. }
+            | Command::TrustHost { console } => Self::KickSession(console),
             Command::SendBreak { console, .. }
             | Command::SetLine { console, .. }
             | Command::FindLine { console }

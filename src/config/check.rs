@@ -56,7 +56,12 @@ pub(super) fn uplinks_unsaid(lan: &Lan, mode: Mode) -> Vec<Uplink> {
     vec![hotspot]
 }
 
-pub(super) fn consoles(table: &Table<'_>, ssh_port: u16, https_port: u16) -> Vec<Console> {
+pub(super) fn consoles(
+    table: &Table<'_>,
+    ssh_port: u16,
+    https_port: u16,
+    resolver: &Resolver<'_>,
+) -> Vec<Console> {
     let mut ports = BTreeMap::from([
         (ssh_port, "ssh".to_owned()),
         (https_port, "https".to_owned()),
@@ -75,7 +80,7 @@ pub(super) fn consoles(table: &Table<'_>, ssh_port: u16, https_port: u16) -> Vec
             continue;
         };
         let place = u16::try_from(position + 1).unwrap_or(u16::MAX);
-        let Some(console) = Console::read(name.text(), place, section) else {
+        let Some(console) = Console::read(name.text(), place, section, resolver) else {
             continue;
         };
         let claim = console.transport.claim();

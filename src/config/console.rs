@@ -2,6 +2,7 @@
 
 use super::reader::Table;
 use super::record::{Keys, Record};
+use super::secret::Resolver;
 use super::transport::{self, Transport};
 
 mod discover;
@@ -38,7 +39,12 @@ pub struct Console {
 pub(super) const QUOTA: u64 = 8 * MIB;
 
 impl Console {
-    pub(super) fn read(name: String, place: u16, mut table: Table<'_>) -> Option<Self> {
+    pub(super) fn read(
+        name: String,
+        place: u16,
+        mut table: Table<'_>,
+        resolver: &Resolver<'_>,
+    ) -> Option<Self> {
         let number = table.take("number");
         let ring = table.take("ring");
         let keys = Keys::take(&mut table);
@@ -53,7 +59,7 @@ impl Console {
         let (record, quota) = keys.read();
         let discover = discover.map(|field| Discover::read(&field));
         let (kind, settings) = kind?;
-        let transport = Transport::read(kind, settings.table()?);
+        let transport = Transport::read(kind, settings.table()?, resolver);
         Some(Self {
             name,
             number: number.unwrap_or(place),

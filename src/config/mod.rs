@@ -30,7 +30,7 @@ pub use oob::{Mode, Oob, Probe};
 pub use problem::{Place, Problem, render};
 pub use record::{Carrier, Pattern, Proof, Record, Syslog, Transcripts};
 pub use secret::{Folders, Secret};
-pub use transport::{CableWire, Dtr, PortName, Position, Serial, Transport};
+pub use transport::{CableWire, Dtr, PortName, Position, Serial, SshPort, Transport};
 pub use uplink::{DoorName, MOST_UPLINKS, Sae, Uplink, UplinkKind, Wifi};
 pub use user::{Role, User};
 
@@ -200,7 +200,7 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
         field.wrong(format!("port {} is in use by `ssh` already", ssh.port));
     }
     let consoles = section(consoles).map_or_else(Vec::new, |table| {
-        let mut consoles = check::consoles(&table, ssh.port, https.port);
+        let mut consoles = check::consoles(&table, ssh.port, https.port, resolver);
         check::quotas(&table, &mut consoles, transcripts.total);
         consoles
     });

@@ -364,6 +364,16 @@ mod tests {
                 12,
                 (r#"passphrase = "@secret:no""#, 13, 12),
             ),
+            (
+                r#"ssh = { key = "-----BEGIN OPENSSH PRIVATE KEY-----", host_key = "SHA256:a", keys = ["b"] }"#,
+                0,
+                3,
+                (
+                    r#"ssh = { key = ***, host_key = "SHA256:a", keys = ["b"] }"#,
+                    0,
+                    3,
+                ),
+            ),
             ("\tname = é", 8, 1, (" name = é", 8, 1)),
         ] {
             let (text, caret, width) = excerpt(line, column, width);

@@ -1,8 +1,9 @@
-//! What a console sits on: the keys `serial` and `network` of `[console.NAME]`.
+//! What a console sits on: the keys `serial`, `network` and `ssh` of `[console.NAME]`.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::reader::{Field, Table};
+use super::secret::{Found, Resolver, Secret};
 use crate::line::{Flow, Line};
 
 mod position;
@@ -19,15 +20,31 @@ pub enum Transport {
     Tcp {
         address: SocketAddr,
     },
+    Ssh(SshPort),
 }
 
 /// The kinds of this version, and those that are to come.
-pub(super) const KINDS: &[&str] = &["serial", "network"];
-pub(super) const LATER: &[&str] = &["sol", "ssh"];
+pub(super) const KINDS: &[&str] = &["serial", "network", "ssh"];
+pub(super) const LATER: &[&str] = &["sol"];
+
+/// A shell on another host. It has a password, a key or both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SshPort {
+    pub address: SocketAddr,
+    pub user: String,
+    pub password: Option<Secret>,
+    /// A private key without passphrase, in the format of OpenSSH or PEM.
+    pub key: Option<Secret>,
+    /// `SHA256:…`; otherwise the first key seen is pinned.
+    pub host_key: Option<String>,
+    /// Run instead of the user's shell.
+    pub command: Option<String>,
+}
 
 impl Transport {
-    pub(super) fn read(kind: &str, table: Table<'_>) -> Option<Self> {
+    pub(super) fn read(kind: &str, table: Table<'_>, resolver: &Resolver<'_>) -> Option<Self> {
         match kind {
+            "ssh" => read_ssh(table, resolver),
             "network" => read_network(table),
             _ => Serial::read(table).map(Self::Serial),
         }
@@ -38,7 +55,7 @@ impl Transport {
     pub fn is_remote(&self) -> bool {
         match self {
             Self::Serial(_) => false,
-            Self::Tcp { .. } => true,
+            Self::Tcp { .. } | Self::Ssh(_) => true,
         }
     }
 
@@ -50,6 +67,8 @@ impl Transport {
                 &[&["serial", "port"], &["serial", "usb"]],
             )),
             Self::Tcp { address } => Some((address.to_string(), &[&["network", "tcp"]])),
+            // A host has as many shells as are asked of it.
+            Self::Ssh(_) => None,
         }
     }
 }
@@ -71,6 +90,120 @@ fn read_network(mut table: Table<'_>) -> Option<Transport> {
         address: tcp?.parsed(read_address)?,
     })
 }
+
+fn read_ssh(mut table: Table<'_>, resolver: &Resolver<'_>) -> Option<Transport> {
+    let host = table.need("host", "write host = \"10.0.0.9\"");
+    let user = table.need("user", "write user = \"admin\"");
+    let port = table.take("port");
+    let password = table.take("password");
+    let key = table.take("key");
+    let host_key = table.take("host_key");
+    let command = table.take("command");
+    if password.is_none() && key.is_none() {
+        table.missing(
+            "has no way to sign in".to_owned(),
+            "write key = \"@file:…\" or password = \"@secret:…\"",
+        );
+    }
+    table.finish();
+    let host = host.and_then(|field| field.parsed(read_host));
+    let user = user.and_then(|field| field.parsed(read_user));
+    let port = port.map_or(Some(22), |field| field.number(1..=u16::MAX));
+    let password = checked(password, |field| resolver.secret(field), check_password);
+    let key = checked(key, |field| resolver.text(field), check_key);
+    let host_key = host_key.map_or(Some(None), |field| field.parsed(read_pin).map(Some));
+    let command = command.map_or(Some(None), |field| field.parsed(read_command).map(Some));
+    Some(Transport::Ssh(SshPort {
+        address: SocketAddr::new(host?, port?),
+        user: user?,
+        password,
+        key,
+        host_key: host_key?,
+        command: command?,
+    }))
+}
+
+/// A secret that is here and passes its check.
+fn checked(
+    field: Option<Field<'_>>,
+    find: impl FnOnce(&Field<'_>) -> Option<Found>,
+    check: impl FnOnce(&str) -> Result<(), String>,
+) -> Option<Secret> {
+    let field = field?;
+    let Found::Text(secret) = find(&field)? else {
+        return None;
+    };
+    match check(secret.expose()) {
+        Ok(()) => Some(secret),
+        Err(fault) => {
+            field.wrong(fault);
+            None
+        }
+    }
+}
+
+fn read_host(text: &str) -> Result<IpAddr, String> {
+    let address: IpAddr = text.parse().map_err(|_| {
+        format!(
+            "`{}` is no address; write as in \"10.0.0.9\" or \"fd00::9\" (names are not looked up)",
+            text.escape_debug()
+        )
+    })?;
+    one_host(address)?;
+    Ok(address.to_canonical())
+}
+
+fn read_user(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 128 || text.contains(char::is_control) {
+        return Err("a user has 1 to 128 characters, none of them control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn read_command(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 1024 || text.contains(char::is_control) {
+        return Err("a command is one line of 1 to 1024 characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// The length of a SHA-256 in base64 without padding, as OpenSSH shows it.
+const DIGEST: usize = 43;
+
+fn read_pin(text: &str) -> Result<String, String> {
+    let good = |letter: char| letter.is_ascii_alphanumeric() || letter == '+' || letter == '/';
+    let digest = text.strip_prefix("SHA256:").unwrap_or_default();
+    if digest.len() != DIGEST || !digest.chars().all(good) {
+        return Err(format!(
+            "`{}` is no fingerprint; write it as `ssh-keygen -lf` shows it, \"SHA256:\" and 43 characters",
+            text.escape_debug()
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn check_password(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() > 1024 || text.contains(char::is_control) {
+        return Err(
+            "a password has 1 to 1024 characters, none of them control characters".to_owned(),
+        );
+    }
+    Ok(())
+}
+
+fn check_key(text: &str) -> Result<(), String> {
+    match russh::keys::decode_secret_key(text, None) {
+        Ok(key) if key.is_encrypted() => Err(ENCRYPTED.to_owned()),
+        Ok(_) => Ok(()),
+        Err(russh::keys::Error::KeyIsEncrypted) => Err(ENCRYPTED.to_owned()),
+        Err(_) => Err(
+            "no private key that can be read; `ssh-keygen -t ed25519 -N \"\" -f FILE` makes one"
+                .to_owned(),
+        ),
+    }
+}
+
+const ENCRYPTED: &str = "the private key has a passphrase, and nobody is there to type it; take it off with `ssh-keygen -p`";
 
 fn read_line(line: Option<Field<'_>>, flow: Option<Field<'_>>) -> Option<Line> {
     let line = line.map_or(Some(Line::default()), |field| field.parsed(str::parse));

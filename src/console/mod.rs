@@ -45,7 +45,7 @@ pub enum Error {
 /// # Errors
 /// [`Error`], only when something inside is broken; the supervisor starts it anew.
 pub async fn run(context: Context, console: Console, lan: &str, plugs: Plugs) -> Result<(), Error> {
-    let place = port::Place::new(&console, lan, plugs.roots.clone());
+    let place = port::Place::new(&console, lan, plugs.roots.clone(), &context);
     owner::run(context, console, place, plugs).await
 }
 

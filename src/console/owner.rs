@@ -45,6 +45,8 @@ const MOMENT: Duration = Duration::from_millis(1);
 const RETRY_GONE: Duration = Duration::from_millis(500);
 /// How often a port that cannot be used is tried again.
 const RETRY_FAILED: Duration = Duration::from_secs(2);
+/// How often a host that refused us is asked again: each try may count as an attack there, and lock the user out.
+const RETRY_REFUSED: Duration = Duration::from_secs(60);
 /// A port that lives shorter than this has a bad cable: it is tried less and less often, down to [`SLOWEST`].
 const STEADY: Duration = Duration::from_secs(5);
 const SLOWEST: Duration = Duration::from_secs(4);
@@ -146,6 +148,7 @@ pub(super) async fn run(
         reported: None,
         opened_at: None,
         retry: RETRY_GONE,
+        distrusted: None,
         rx_bytes: 0,
         tx_bytes: 0,
         last_line,
@@ -276,6 +279,8 @@ struct Owner<'a> {
     reported: Option<PortPhase>,
     opened_at: Option<Instant>,
     retry: Duration,
+    /// The name among the pins and the key that the host showed, when it is not the trusted one.
+    distrusted: Option<(String, String)>,
     rx_bytes: u64,
     tx_bytes: u64,
     last_line: LastLine,

@@ -10,13 +10,20 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
+
 use super::plug::Roots;
 use crate::config::{Console, Line, Serial, Transport};
 use crate::event::Kind;
 use crate::line::{LineState, Order};
+use crate::pin::Pins;
+use crate::supervisor::context::Context;
 
+mod algorithms;
 mod reach;
 mod serial;
+mod shell;
+mod ssh;
 mod tcp;
 
 /// Why a port cannot be used.
@@ -28,6 +35,22 @@ pub(super) enum Error {
     /// Over the network: nobody there, or nobody who takes the connection.
     #[error("{port}: {why}")]
     Unreached { port: String, why: String },
+    /// Over the network: there, but it does not let us in.
+    #[error("{port}: {why}")]
+    Refused { port: String, why: String },
+    /// The host shows another key than the one that is trusted. `what` is its name among the pins.
+    #[error(
+        "{port} has another host key, {found}, than the trusted {pinned}; {}",
+        remedy(*.by_config)
+    )]
+    Distrusted {
+        port: String,
+        what: String,
+        /// Trusted because oobd.toml says so, not because it was seen first.
+        by_config: bool,
+        pinned: String,
+        found: String,
+    },
     #[error("{port} is used by another program")]
     Busy { port: String },
     #[error("{port} is no serial port")]
@@ -43,10 +66,36 @@ pub(super) enum Error {
 }
 
 impl Error {
+    /// The event that tells of it, besides that the port is lost.
+    #[must_use]
+    pub(super) fn event(&self) -> Option<Kind> {
+        match self {
+            Self::Distrusted {
+                what,
+                pinned,
+                found,
+                ..
+            } => Some(Kind::PinMismatch {
+                what: what.clone(),
+                pinned: pinned.clone(),
+                found: found.clone(),
+            }),
+            _ => None,
+        }
+    }
+
     /// Is the port away, rather than there and unusable?
     #[must_use]
     pub(super) fn is_gone(&self) -> bool {
         matches!(self, Self::Gone { .. } | Self::Unreached { .. })
+    }
+}
+
+fn remedy(by_config: bool) -> &'static str {
+    if by_config {
+        "`host_key` in oobd.toml says which"
+    } else {
+        "if the host has a new one, `oobctl console trust` accepts it"
     }
 }
 
@@ -127,10 +176,27 @@ pub(super) trait Control: Send + Sync {
 /// Longest an order may take: a USB adapter that hangs, a terminal server that does not answer.
 pub(super) const ORDER_LIMIT: Duration = Duration::from_secs(5);
 
+/// What a transport with sign-in needs besides: whom it trusts, and where its tasks run.
+#[derive(Clone, Debug)]
+pub(super) struct Trust {
+    pins: Pins,
+    tracker: TaskTracker,
+}
+
+/// How a line stands of which nothing is known.
+fn standing() -> LineState {
+    LineState {
+        dtr: true,
+        rts: true,
+        ..LineState::default()
+    }
+}
+
 /// Where the port of a console is, and what opening it takes.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     transport: Transport,
+    trust: Trust,
     /// The interface that consoles on other hosts are reached by.
     lan: Arc<str>,
     roots: Arc<Roots>,
@@ -138,9 +204,13 @@ pub(super) struct Place {
 
 impl Place {
     #[must_use]
-    pub(super) fn new(console: &Console, lan: &str, roots: Arc<Roots>) -> Self {
+    pub(super) fn new(console: &Console, lan: &str, roots: Arc<Roots>, context: &Context) -> Self {
         Self {
             transport: console.transport.clone(),
+            trust: Trust {
+                pins: Pins::new(&context.dirs.state),
+                tracker: context.tracker.clone(),
+            },
             lan: lan.into(),
             roots,
         }
@@ -156,7 +226,28 @@ impl Place {
             Transport::Tcp { address } => {
                 Box::pin(tcp::open(self.to_string(), self.lan.clone(), address))
             }
+            Transport::Ssh(wanted) => {
+                let (lan, trust) = (self.lan.clone(), self.trust.clone());
+                Box::pin(ssh::open(self.to_string(), lan, trust, wanted))
+            }
         }
+    }
+
+    /// Trusts this fingerprint from now on, and then opens. `what` as [`Error::Distrusted`] names it.
+    #[must_use]
+    pub(super) fn trust(&self, what: String, fingerprint: String) -> Opening {
+        let place = self.clone();
+        Box::pin(async move {
+            let pins = place.trust.pins.clone();
+            let pinned = tokio::task::spawn_blocking(move || pins.set(&what, &fingerprint));
+            let pinned = pinned.await.map_err(io::Error::other).flatten();
+            pinned.map_err(|source| Error::Io {
+                port: place.to_string(),
+                what: "keep the host key of",
+                source,
+            })?;
+            place.open(false).await
+        })
     }
 
     /// The settings asked for; `None` where the transport has no such thing.
@@ -164,7 +255,7 @@ impl Place {
     pub(super) fn line(&self) -> Option<Line> {
         match &self.transport {
             Transport::Serial(serial) => Some(serial.line),
-            Transport::Tcp { .. } => None,
+            Transport::Tcp { .. } | Transport::Ssh(_) => None,
         }
     }
 
@@ -179,7 +270,7 @@ impl Place {
     pub(super) fn serial(&self) -> Option<&Serial> {
         match &self.transport {
             Transport::Serial(serial) => Some(serial),
-            Transport::Tcp { .. } => None,
+            Transport::Tcp { .. } | Transport::Ssh(_) => None,
         }
     }
 }
@@ -190,6 +281,7 @@ impl fmt::Display for Place {
         match &self.transport {
             Transport::Serial(serial) => write!(f, "{}", serial.port),
             Transport::Tcp { address } => write!(f, "tcp://{address}"),
+            Transport::Ssh(wanted) => write!(f, "ssh://{}@{}", wanted.user, wanted.address),
         }
     }
 }

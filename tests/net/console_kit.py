@@ -29,6 +29,7 @@ class Cable:
         self.path = str(path)
         self.process = subprocess.Popen(["socat", f"PTY,link={self.path},rawer", "STDIO"],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.reader = Reader(self.process.stdout.fileno())
         wait_for("the pty has its name", lambda: os.path.islink(self.path))
 
     def say(self, data):
@@ -36,7 +37,7 @@ class Cable:
         self.process.stdin.flush()
 
     def hears(self, data, timeout=10):
-        return read_until(self.process.stdout, data, timeout)
+        return self.reader.until(data, timeout)
 
     def close(self):
         self.process.kill()
@@ -52,10 +53,11 @@ class Session:
         tty.setraw(far)
         self.process = subprocess.Popen(command, stdin=far, stdout=far, stderr=far)
         os.close(far)
+        self.reader = Reader(self.near)
         self.sees(b"helps --]")  # what is typed before is thrown away with the terminal's old mode
 
     def sees(self, data, timeout=10):
-        return read_until(self.near, data, timeout)
+        return self.reader.until(data, timeout)
 
     def type(self, data):
         os.write(self.near, data)
@@ -72,16 +74,24 @@ class Session:
         os.close(self.near)
 
 
-def read_until(pipe, data, timeout):
-    """Everything up to and with `data`."""
-    got, deadline = b"", time.monotonic() + timeout
-    while data not in got:
-        left = deadline - time.monotonic()
-        assert left > 0 and select.select([pipe], [], [], left)[0], f"{data!r} is not in {got!r}"
-        more = os.read(pipe if isinstance(pipe, int) else pipe.fileno(), 4096)
-        assert more, f"ended before {data!r}: {got!r}"
-        got += more
-    return got
+class Reader:
+    """Reads a pipe up to what is waited for; what came after it is for the next one."""
+
+    def __init__(self, fd):
+        self.fd, self.got = fd, b""
+
+    def until(self, data, timeout):
+        """Everything up to and with `data`."""
+        deadline = time.monotonic() + timeout
+        while data not in self.got:
+            left = deadline - time.monotonic()
+            assert left > 0 and select.select([self.fd], [], [], left)[0], f"{data!r} is not in {self.got!r}"
+            more = os.read(self.fd, 4096)
+            assert more, f"ended before {data!r}: {self.got!r}"
+            self.got += more
+        end = self.got.index(data) + len(data)
+        said, self.got = self.got[:end], self.got[end:]
+        return said
 
 
 class Rack:

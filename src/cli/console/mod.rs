@@ -2,6 +2,7 @@
 
 mod attach;
 mod log;
+mod trust;
 pub(super) mod users;
 
 use clap::Subcommand;
@@ -49,6 +50,11 @@ pub(super) enum Verb {
         #[arg(long, value_name = "BYTES", default_value_t = 4096)]
         history: u32,
     },
+    /// Accept the new host key of the host behind a console
+    Trust {
+        /// Label, number or the start of the label
+        name: String,
+    },
     /// What it said, from the record on flash; newest last
     Log(log::Args),
 }
@@ -69,6 +75,7 @@ pub(super) async fn run(
             watch,
             history,
         } => attach::run(client, face, &name, watch, history).await,
+        Verb::Trust { name } => trust::run(&name, form, client, face).await,
         Verb::Log(args) => log::run(args, form, client, face).await,
     }
 }

@@ -2,8 +2,11 @@
 
 use bytes::Bytes;
 
-use super::{Link, Owner, RETRY_FAILED, RETRY_GONE, SLOWEST, SLOWEST_REMOTE, STEADY};
+use super::{
+    Link, Owner, RETRY_FAILED, RETRY_GONE, RETRY_REFUSED, SLOWEST, SLOWEST_REMOTE, STEADY,
+};
 use crate::clock::{Instant, Timestamp};
+use crate::command::Refusal;
 use crate::console::outbox::Then;
 use crate::console::port::{self, Port};
 use crate::event::Kind;
@@ -17,9 +20,24 @@ impl Owner<'_> {
 
     /// A port was plugged in somewhere: look for ours without waiting for the next turn.
     pub(super) fn look_again(&mut self) {
-        if matches!(self.link, Link::Waiting(_)) {
+        if !self.place.is_remote() && matches!(self.link, Link::Waiting(_)) {
             self.link = Link::Waiting(Instant::now());
         }
+    }
+
+    /// Trusts what the host showed, and opens the port with it.
+    pub(super) fn trust(&mut self) -> Result<String, Refusal> {
+        let Some((what, fingerprint)) = self.distrusted.take() else {
+            let text = format!(
+                "console {}: no new host key is waiting to be trusted",
+                self.name
+            );
+            return Err(Refusal::Failed(text));
+        };
+        let said = format!("{what} is trusted with {fingerprint} from now on");
+        self.link = Link::Opening(self.place.trust(what.clone(), fingerprint.clone()));
+        self.publish(Kind::Pinned { what, fingerprint }, Then::Nothing);
+        Ok(said)
     }
 
     pub(super) fn opened(&mut self, mut port: Box<dyn Port>) {
@@ -27,6 +45,7 @@ impl Owner<'_> {
             Some(remark) => format!("open, {remark}"),
             None => "open".into(),
         };
+        self.distrusted = None;
         let events = port.events();
         let state = port.state();
         self.link = Link::Open(port);
@@ -56,6 +75,7 @@ impl Owner<'_> {
             PortPhase::Failed
         };
         let wait = match phase {
+            PortPhase::Failed if self.place.is_remote() => RETRY_REFUSED,
             PortPhase::Failed => RETRY_FAILED,
             PortPhase::Open | PortPhase::Gone => self.retry,
         };
@@ -64,7 +84,22 @@ impl Owner<'_> {
             self.retry = (self.retry * 2).min(SLOWEST.max(self.retry));
         }
         self.link = Link::Waiting(Instant::now() + wait);
-        self.away(phase, &fault::chain(error));
+        self.distrusted = match error {
+            port::Error::Distrusted {
+                what,
+                found,
+                by_config: false,
+                ..
+            } => Some((what.clone(), found.clone())),
+            _ => None,
+        };
+        let why = fault::chain(error);
+        if (self.reported != Some(phase) || self.why != why)
+            && let Some(event) = error.event()
+        {
+            self.publish(event, Then::Nothing);
+        }
+        self.away(phase, &why);
     }
 
     pub(super) fn lost(&mut self, reason: &str) {

@@ -8,7 +8,7 @@ use std::task::{self, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::{Control, Doing, Error, Moved, Port, reach};
+use super::{Control, Doing, Error, Moved, Port, reach, standing};
 use crate::line::{LineState, Order};
 
 struct Raw {
@@ -89,14 +89,5 @@ impl Control for Nothing {
                 }),
             }
         })
-    }
-}
-
-/// Nothing is known of the line behind it.
-fn standing() -> LineState {
-    LineState {
-        dtr: true,
-        rts: true,
-        ..LineState::default()
     }
 }
