@@ -46,6 +46,8 @@ pub(super) struct Shadow {
     line_mask: u8,
     modem_mask: u8,
     signals: Signals,
+    /// The port has had modem lines: when it has none, it is away.
+    wired: bool,
     faults: Faults,
     signature: String,
     agreed: bool,
@@ -60,6 +62,7 @@ impl Shadow {
             line_mask: 0,
             modem_mask: 255,
             signals: Signals::default(),
+            wired: false,
             faults: Faults::default(),
             signature,
             agreed: false,
@@ -71,10 +74,19 @@ impl Shadow {
         if std::mem::replace(&mut self.agreed, true) {
             return None;
         }
-        self.signals = comport::wires(now);
+        self.signals = self.wires(now);
         self.faults = now.faults.unwrap_or_default();
         let state = comport::modem_state(self.signals, self.signals);
         Some(Message::ModemState(state))
+    }
+
+    /// A port that is away drives nothing; one that never had modem lines is like a cable with the usual loops.
+    fn wires(&mut self, now: &LineState) -> Signals {
+        self.wired |= now.signals.is_some();
+        match now.signals {
+            None if self.wired => Signals::default(),
+            _ => comport::wires(now),
+        }
     }
 
     /// What to do about a message.
@@ -136,7 +148,7 @@ impl Shadow {
                 Message::ModemMask(*mask)
             }
             Message::ModemState(_) => {
-                let signals = comport::wires(now);
+                let signals = self.wires(now);
                 let state = comport::modem_state(signals, self.signals);
                 self.signals = signals;
                 Message::ModemState(state)
@@ -164,7 +176,7 @@ impl Shadow {
         if !self.agreed {
             return news;
         }
-        let signals = comport::wires(now);
+        let signals = self.wires(now);
         let state = comport::modem_state(signals, self.signals);
         let before = comport::modem_state(self.signals, self.signals);
         let moved = (state ^ before) | (state & 15);
@@ -392,6 +404,10 @@ mod tests {
         assert_eq!(shadow.changed(&now), [Message::ModemState(8)]);
         let poll = shadow.answer(&Message::ModemState(0), &now);
         assert_eq!(poll, Message::ModemState(32 | 16));
+        // Unplugged: all that was up fell.
+        shadow.answer(&Message::ModemMask(255), &now);
+        now.signals = None;
+        assert_eq!(shadow.changed(&now), [Message::ModemState(2 | 1)]);
 
         now.faults = Some(Faults {
             breaks: 1,

@@ -1,6 +1,6 @@
 //! What the connections of one plain door share: the rooms they may ask, limits, and who set the line. No I/O.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,14 +16,14 @@ use crate::command::{Actor, Command, Commands};
 use crate::config::{PlainDoor, PlainKind};
 use crate::event::Kind;
 use crate::line::Order;
-use crate::session::{Guest, Manner, Seat};
+use crate::session::{Gone, Guest, Manner, Seat};
 use crate::state::Store;
 use crate::supervisor::context::{Context, Dirs};
 use crate::tcp::Crowd;
 
 /// Longest wait for an event to be durable.
 const JOURNAL_LIMIT: Duration = Duration::from_secs(2);
-/// A program that comes back at once finds its own last session still leaving: it waits this long for the keyboard.
+/// A program that comes back at once may find its own last session still leaving: it waits this long for the keyboard.
 const KEYBOARD_LIMIT: Duration = Duration::from_millis(300);
 
 #[derive(Debug)]
@@ -100,19 +100,24 @@ impl House {
             from: self.from(peer),
             types: self.door.write,
         };
-        self.keyboard_is_free().await;
+        self.keyboard_is_free(peer).await;
         let seat = guest.sit(&self.commands, manner).await;
         seat.inspect_err(|why| tracing::info!(door = self.name, %peer, why, "refused"))
             .ok()
     }
 
-    async fn keyboard_is_free(&self) {
+    /// Waits until no session of this client types here any more.
+    async fn keyboard_is_free(&self, peer: SocketAddr) {
+        let own = format!("{} {}:", self.door.kind, host(peer));
         let mut state = self.store.watch();
         let free = state.wait_for(|state| {
             let console = state.consoles.get(&self.console);
-            !console.is_some_and(|console| console.sessions.iter().any(|session| session.writer))
+            !console.is_some_and(|console| {
+                let mut sessions = console.sessions.iter();
+                sessions.any(|session| session.writer && session.from.starts_with(&own))
+            })
         });
-        // Somebody else types, then: this one watches.
+        // It stays, then: a second program of the same host.
         let _ = timeout(KEYBOARD_LIMIT, free).await;
     }
 
@@ -123,6 +128,19 @@ impl House {
         let console = state.consoles.get(&self.console);
         let known = console.and_then(|console| console.sessions.iter().find(|s| s.id == session));
         known.map_or(at_start, |session| session.writer)
+    }
+
+    /// A program that had the keyboard and lost it must not type on into nothing, for it cannot read the notice.
+    pub(super) fn still_types(&self, session: u64, at_start: bool) -> Result<(), Gone> {
+        if !at_start || self.writes(session, at_start) {
+            return Ok(());
+        }
+        tracing::info!(
+            door = self.name,
+            session,
+            "dropped: somebody else has the keyboard"
+        );
+        Err(Gone)
     }
 
     /// Waits until the door closes; then why.
@@ -157,5 +175,13 @@ impl House {
         if let Err(why) = self.commands.send(actor, command).await {
             tracing::warn!(door = self.name, %why, "the line settings are not restored");
         }
+    }
+}
+
+/// The host as `SocketAddr` writes it.
+fn host(peer: SocketAddr) -> String {
+    match peer.ip() {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
     }
 }

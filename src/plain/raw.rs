@@ -14,7 +14,9 @@ pub(super) async fn serve(house: &House, wire: &Wire, peer: SocketAddr) {
     };
     let mut keys = Keys {
         wire,
-        types: house.door.write,
+        house,
+        session: seat.session,
+        writer: seat.writer,
     };
     // How it ended is in the console's own event.
     let _ = seat.run(&Paper(wire), &mut keys, house.closing()).await;
@@ -38,7 +40,10 @@ impl Screen for Paper<'_> {
 
 struct Keys<'a> {
     wire: &'a Wire,
-    types: bool,
+    house: &'a House,
+    session: u64,
+    /// Had the keyboard at the start.
+    writer: bool,
 }
 
 impl Keyboard for Keys<'_> {
@@ -46,7 +51,10 @@ impl Keyboard for Keys<'_> {
         loop {
             match self.wire.read().await? {
                 None => return Ok(Heard::Eof),
-                Some(bytes) if self.types => return Ok(Heard::Bytes(bytes)),
+                Some(bytes) if self.house.door.write => {
+                    self.house.still_types(self.session, self.writer)?;
+                    return Ok(Heard::Bytes(bytes));
+                }
                 // A door to watch by: what is typed at it is lost, as the manual says.
                 Some(_) => {}
             }

@@ -146,7 +146,10 @@ impl Keys<'_> {
 
     fn take(&mut self, item: Item) -> Result<Option<Heard>, Gone> {
         match item {
-            Item::Data(data) => return Ok(Some(Heard::Bytes(data))),
+            Item::Data(data) => {
+                self.house.still_types(self.session, self.writer)?;
+                return Ok(Some(Heard::Bytes(data)));
+            }
             Item::Command(BRK) => return Ok(Some(Heard::Break { millis: None })),
             // Words have no place in the data; that something comes back is answer enough.
             Item::Command(AYT) => self.port.talk.wire.post(&[IAC, NOP])?,

@@ -60,6 +60,33 @@ def test_a_second_client_watches_and_is_refused_when_it_types(house):
     wait_for("the first one's bytes", lambda: bytes(house.core.got) == b"show\r")
 
 
+def test_a_program_that_loses_the_keyboard_is_told_by_the_end_of_its_connection(house):
+    house = house()
+    program = connect(house.board, 4001)
+    first = house.sessions(1)[0]["id"]
+    person = connect(house.board, 4001)
+    house.sessions(2)
+    program.sendall(b"mine")
+    wait_for("typed", lambda: bytes(house.core.got) == b"mine")
+    other = next(session["id"] for session in house.console()["sessions"] if session["id"] != first)
+    house.board.ctl("console", "give", "core", str(other))
+    wait_for("given", lambda: next(s for s in house.console()["sessions"] if s["id"] == other)["writer"])
+    program.sendall(b"lost")
+    assert ended(program) == b""
+    house.sessions(1)
+    assert bytes(house.core.got) == b"mine"
+    person.close()
+
+
+def test_dead_peers_are_looked_for(house):
+    house = house()
+    client = connect(house.board, 4001)
+    house.sessions(1)
+    seen = house.board.in_ns("ss", "-Htno", "state", "established", "sport", "=", ":4001").stdout
+    assert "timer:(keepalive,2" in seen or "timer:(keepalive,30" in seen, seen
+    client.close()
+
+
 def test_a_door_to_watch_by_takes_nothing(house):
     house = house(f"raw = {{ port = 4001, allow = {HERE}, write = false }}")
     client = connect(house.board, 4001)

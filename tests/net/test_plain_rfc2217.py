@@ -1,4 +1,6 @@
 """RFC 2217 doors under clients nobody here wrote: pyserial and ser2net; and by hand where a client is too polite."""
+import socket
+import struct
 import subprocess
 import time
 
@@ -193,6 +195,22 @@ def test_a_flood_of_questions_from_one_who_does_not_read_ends_it(house):
     house.sessions(0)
     again = pyserial(house)
     again.close()
+
+
+def test_clients_that_vanish_in_the_middle_of_an_order_leave_a_line_in_order(house):
+    house = house()
+    for number in range(30):
+        client = connect(house.board, 5001)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.sendall(WILL_COM_PORT + message(1, 0, 0, 0x25, 0x80) + message(5, 5) + message(2, 7) + b"x" * number + message(5, 9))
+        client.close()
+    house.sessions(0)
+    wait_for("the settings of oobd.toml", lambda: line(house)["baud"] == 115200 and line(house)["data_bits"] == 8)
+    port = pyserial(house)
+    port.write(b"fine")
+    wait_for("fine", lambda: bytes(house.core.got).endswith(b"fine"))
+    port.close()
+    assert not [owner for owner in house.board.json("status")["owners"].values() if owner["restarts"]]
 
 
 def test_ser2net_as_a_client_carries_bytes_settings_and_break(house, tmp_path):
