@@ -299,15 +299,24 @@ impl fmt::Display for Kind {
                 console,
                 to,
                 reason,
-            } => write!(f, "console {console} does not reach syslog {to}: {reason}"),
+            } => match console.as_str() {
+                "*" => write!(f, "syslog {to} gets nothing: {reason}"),
+                console => write!(f, "console {console} does not reach syslog {to}: {reason}"),
+            },
             Self::ExportResumed {
                 console,
                 to,
                 lost_bytes,
-            } => write!(
-                f,
-                "console {console} reaches syslog {to} again, {lost_bytes} bytes did not"
-            ),
+            } => match console.as_str() {
+                "*" => write!(
+                    f,
+                    "syslog {to} gets everything again but for {lost_bytes} bytes"
+                ),
+                console => write!(
+                    f,
+                    "console {console} reaches syslog {to} again, {lost_bytes} bytes did not"
+                ),
+            },
             Self::PinMismatch {
                 what,
                 pinned,

@@ -13,6 +13,7 @@ mod alarm;
 mod breaks;
 mod cable;
 mod desk;
+pub mod export;
 mod hunt;
 mod last_line;
 mod log;

@@ -9,6 +9,7 @@ use super::context::{Context, Dirs};
 use super::owner::{Fault, Run, Spec};
 use crate::access::Directory;
 use crate::config::{Config, Console, DoorPorts, Https, Lan, Oob, PlainDoor, Probe, Ssh, Uplink};
+use crate::console::export::Keeping;
 use crate::console::plug::{self, Plugs, Roots};
 use crate::journal::Reader;
 use crate::state::Store;
@@ -57,6 +58,8 @@ pub enum Part {
         port: u16,
     },
     Control,
+    /// All transcripts together, and the syslog server.
+    Record(Keeping),
 }
 
 /// The parts of a configuration in start order; they stop in reverse. Links come before what runs over them,
@@ -88,6 +91,7 @@ pub fn parts(config: &Config) -> Vec<Part> {
         };
         Part::Console { console, lan }
     }));
+    parts.push(Part::Record(keeping(config)));
     parts.push(Part::Control);
     parts.push(Part::Ssh {
         ssh: config.ssh.clone(),
@@ -148,6 +152,7 @@ impl Part {
             Self::Ssh { .. } => "ssh".into(),
             Self::Https { .. } => "api".into(),
             Self::Control => "control".into(),
+            Self::Record(_) => "record".into(),
         }
     }
 
@@ -212,6 +217,7 @@ impl Part {
                 journal,
                 https.subscribe(),
             )),
+            Self::Record(keeping) => boxed(console::export::run(ctx, keeping)),
             Self::Control => boxed(control::run(ctx, access, store, journal)),
             Self::Link {
                 lan,
@@ -224,6 +230,20 @@ impl Part {
                 ports,
             } => boxed(link::guard::run(ctx, lan, uplinks, ports)),
         }
+    }
+}
+
+fn keeping(config: &Config) -> Keeping {
+    let consoles = &config.consoles;
+    let sent = consoles.iter().filter(|console| console.record.syslog);
+    let quota = |console: &Console| (console.name.clone(), console.transcript);
+    Keeping {
+        syslog: config.syslog.clone(),
+        host: config.device.name.clone(),
+        lan_interface: config.lan.interface.clone(),
+        consoles: sent.map(|console| console.name.clone()).collect(),
+        quotas: consoles.iter().map(quota).collect(),
+        total: config.transcripts.total,
     }
 }
 

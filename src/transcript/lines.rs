@@ -48,15 +48,34 @@ pub enum Item {
 }
 
 /// Puts lines together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lines {
+    longest: usize,
     offset: u64,
     line: Vec<u8>,
     at: Option<Timestamp>,
     marks: Vec<Record>,
 }
 
+impl Default for Lines {
+    fn default() -> Self {
+        Self::cut_at(LINE_MAX)
+    }
+}
+
 impl Lines {
+    /// Cuts lines that are longer than so many bytes.
+    #[must_use]
+    pub fn cut_at(longest: usize) -> Self {
+        Self {
+            longest: longest.max(1),
+            offset: 0,
+            line: Vec::new(),
+            at: None,
+            marks: Vec::new(),
+        }
+    }
+
     /// Takes an entry in and adds what is whole now to `out`.
     pub fn take(&mut self, entry: Entry, out: &mut Vec<Item>) {
         match entry {
@@ -86,12 +105,6 @@ impl Lines {
         !self.line.is_empty()
     }
 
-    /// When the line without an end came.
-    #[must_use]
-    pub fn open_at(&self) -> Option<Timestamp> {
-        self.at
-    }
-
     fn bytes(&mut self, offset: u64, by: Option<Timestamp>, bytes: &[u8], out: &mut Vec<Item>) {
         let mut rest = bytes;
         let mut at = offset;
@@ -99,7 +112,7 @@ impl Lines {
             if self.line.is_empty() {
                 self.offset = at;
             }
-            let room = LINE_MAX.saturating_sub(self.line.len());
+            let room = self.longest.saturating_sub(self.line.len());
             let end = rest.iter().take(room).position(|&byte| byte == b'\n');
             let count = end.map_or(room.min(rest.len()), |end| end + 1);
             let (now, later) = rest.split_at(count);
@@ -107,7 +120,7 @@ impl Lines {
             self.at = by;
             at += length(count);
             rest = later;
-            if end.is_some() || self.line.len() >= LINE_MAX {
+            if end.is_some() || self.line.len() >= self.longest {
                 self.end(end.is_some(), out);
             }
         }
