@@ -1,5 +1,6 @@
 """Runs the gateway matrix (guest/matrix.py) in a world and judges it: a leak is a row that got through though it must not."""
 import json
+import ssl
 
 from world import INTERNET4, LAN_HOST, LAN_NET, LAN_PREFIX
 
@@ -15,6 +16,17 @@ def address(agent, dev, family):
     return None
 
 
+def client_hello():
+    """The first bytes of a TLS client, made by OpenSSL; a server of today answers them with a handshake record (22, 3, 3)."""
+    out = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname="rack7")
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return out.read()
+
+
 def matrix(world, force=True, mark=0x100, dead_hotspot=False, wlan=None):
     """Rows as dicts: flow, family, want, got. The board must be on the hotspot (or have been, with dead_hotspot)."""
     a = world.agent
@@ -25,7 +37,7 @@ def matrix(world, force=True, mark=0x100, dead_hotspot=False, wlan=None):
     try:
         ask = {"wlan4": wlan4, "wlan6": wlan6, "lan4": address(a, "eth0", 4), "lan6": address(a, "eth0", 6), "net4": NET4, "net6": NET6,
                "phone4": f"{world.phone.net}.1", "phone6": f"{world.phone.prefix}::1", "host4": LAN_HOST, "host6": f"{LAN_PREFIX}::10",
-               "hair4": INTERNET4, "hair6": "2001:db8:ff:2::1", "mark": mark, "ssh": 22, "listener": LISTENER, "force": force,
+               "hair4": INTERNET4, "hair6": "2001:db8:ff:2::1", "mark": mark, "ssh": 22, "https": 443, "client_hello": client_hello().hex(), "listener": LISTENER, "force": force,
                "dead_hotspot": dead_hotspot, "dev": {"lanhost": "eth0", "phone": "wlan1", "internet": "phone0"}}
         got = a.run(["python3", "/run/lab/matrix.py"], stdin=json.dumps(ask).encode(), timeout=90)
     finally:

@@ -110,7 +110,8 @@ def lab_cpio(image, out):
 
 
 class Machine:
-    """Owns the QEMU process and everything it needs in `work`; `ssh_port` on 127.0.0.1 leads through the hotspot to the board's port 22."""
+    """Owns the QEMU process and everything it needs in `work`; `ssh_port` and `https_port` on 127.0.0.1 lead through the hotspot to the board's
+    doors."""
 
     def __init__(self, work, image=None, config="", extra_args="", ssh_port=None, memory=1024, direct=False, bare=False, log=None, smp=2):
         self.work, self.image = Path(work), image or Image()
@@ -118,7 +119,7 @@ class Machine:
         # bare: the board alone, without radios, LAN and switch; boots faster
         self.bare, extra_args = bare, extra_args + (" lab.bare" if bare else "")
         self.config, self.extra_args, self.direct, self.memory, self.smp = config, extra_args, direct, memory, smp
-        self.ssh_port, self.ctl_port = ssh_port or free_port(), free_port()
+        self.ssh_port, self.https_port, self.ctl_port = ssh_port or free_port(), free_port(), free_port()
         self.card, self.serial_log = self.work / "card.img", Path(log or self.work / "serial.log")
         self.switch_sock, self.qmp_sock = self.work / "switch.sock", self.work / "qmp.sock"
         self.process, self.lines, self.started, self.tap = None, [], None, lambda t, line: None
@@ -166,7 +167,8 @@ class Machine:
         if not self.bare:
             q += [  # the LAN's end of the same cable, the operator's way to the phone, the switch's serial line
                 "-netdev", "hubport,id=lan1,hubid=0", "-device", "virtio-net-pci,netdev=lan1,mac=52:54:00:0b:d0:02,romfile=",
-                "-netdev", f"user,id=op,restrict=on,net=10.98.0.0/24,ipv6=off,hostfwd=tcp:127.0.0.1:{self.ssh_port}-10.98.0.15:22",
+                "-netdev", f"user,id=op,restrict=on,net=10.98.0.0/24,ipv6=off,hostfwd=tcp:127.0.0.1:{self.ssh_port}-10.98.0.15:22,"
+                f"hostfwd=tcp:127.0.0.1:{self.https_port}-10.98.0.15:443",
                 "-device", "virtio-net-pci,netdev=op,mac=52:54:00:0b:d0:03,romfile=",
                 "-device", "qemu-xhci,id=xhci,addr=0x10", "-chardev", f"socket,id=switch,path={self.switch_sock},server=on,wait=off",
                 "-device", "usb-serial,id=usbserial,bus=xhci.0,port=1,chardev=switch,always-plugged=on"]

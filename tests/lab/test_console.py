@@ -1,4 +1,5 @@
 """The switch's serial console over SSH through the hotspot, typed on with OpenSSH's own client."""
+import json
 import subprocess
 import time
 
@@ -57,6 +58,16 @@ def test_a_password_opens_the_door_and_a_wrong_one_does_not(inside):
         term.type("nor-that\r")
         with pytest.raises(ssh.SshError):
             term.expect("hotspot", 6)
+
+
+def test_programs_come_in_by_https(inside):
+    """curl on this machine, through the hotspot, to the certificate that the board made at first start."""
+    url = f"https://127.0.0.1:{inside.machine.https_port}/api/state"
+    done = subprocess.run(["curl", "-sSk", "-m", "50", "-u", f"alice:{inside.password}", "-w", "\n%{http_code}", url], capture_output=True, text=True, timeout=60)
+    body, _, code = done.stdout.rpartition("\n")
+    assert code == "200", done
+    state = json.loads(body)
+    assert state["uplinks"]["hotspot"]["phase"] == "up" and state["doors"]["https"]["fingerprint"].startswith("SHA256:")
 
 
 def test_the_switch_reloads_while_somebody_watches(inside):

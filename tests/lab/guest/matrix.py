@@ -95,14 +95,15 @@ def shoot(dst, marker, mark=0, dev=None, src=None):
 keep = []  # sockets stay open so that SYNs are repeated until the end
 
 
-def answers(host, port, dev=None):
-    """True when something sends us a line from host:port."""
+def answers(host, port, dev=None, hello=b""):
+    """True when something sends us a line from host:port; `hello` is what it has to hear first."""
     s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     s.settimeout(2.5)
     try:
         if dev:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, dev.encode())
         s.connect((host, port))
+        s.sendall(hello)
         return bool(s.recv(64))
     except OSError:
         return False
@@ -172,11 +173,14 @@ def main():
         ("phone -> board's LAN address", "phone", lan4, lan6, p["ssh"], False),
         ("LAN host -> board's SSH door", "lanhost", lan4, lan6, p["ssh"], True),
         ("LAN host -> board's uplink address", "lanhost", wlan4, wlan6, p["ssh"], False),
+        ("phone -> board's HTTPS door", "phone", wlan4, wlan6, p["https"], True),
+        ("LAN host -> board's HTTPS door at its uplink address", "lanhost", wlan4, wlan6, p["https"], False),
     ]:
         for family, dst in ((4, dst4), (6, dst6)):
             if dst:
                 row = {"flow": name, "family": family, "want": want}
-                t = threading.Thread(target=lambda r=row, a=(ns, dst, port): r.update(got=in_ns(a[0], lambda: answers(a[1], a[2])) is True))
+                hello = bytes.fromhex(p["client_hello"]) if port == p["https"] else b""
+                t = threading.Thread(target=lambda r=row, a=(ns, dst, port, None, hello): r.update(got=in_ns(a[0], lambda: answers(*a[1:])) is True))
                 t.start()
                 probes.append((t, row))
     for name, ns, dev, target in [] if p.get("dead_hotspot") else [("LAN ARP answers for the uplink's address", "lanhost", "eth0", wlan4),
