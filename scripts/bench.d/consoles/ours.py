@@ -1,4 +1,5 @@
 """oobd as a contender: a release build with a config of its own; doors that this build does not know are left out."""
+import base64
 import json
 import os
 import socket
@@ -11,9 +12,15 @@ from .contender import Contender
 from .control import Control
 from .program import Program
 from .telnet import Rfc2217, Telnet
+from .websocket import WebSocket
 from .wire import Raw
 
-SSH_PORT = 2222
+SSH_PORT, HTTPS_PORT = 2222, 8443
+PASSWORD = "rescue me now"
+# argon2id of it, with the parameters that oobd makes itself.
+HASH = "$argon2id$v=19$m=19456,t=2,p=1$F4LuoWf9cQ7hVDuT7fZvuQ$ir5E8YbRaBm9e4Z7WSzKIPsRNIvoSY8uvShzZHg+2h0"
+# A section of its own for a door.
+SECTIONS = {"websocket": f"[https]\nport = {HTTPS_PORT}\n"}
 # What a console's section says for each door; `n` is the console's number.
 PLAIN = {
     "raw": lambda n: f'raw = {{ port = {4000 + n}, allow = ["127.0.0.1"] }}\n',
@@ -60,10 +67,17 @@ class Oobd(Contender):
         while self.process.poll() is None:
             notify.recv(4096)
 
+    def close_all(self):
+        """Also waits until oobd knows: the next session is to be the writer."""
+        super().close_all()
+        if self.process and self.process.poll() is None:
+            self.until("sessions gone", lambda: not any(console["sessions"] for console in self.consoles().values()))
+
     def config(self):
         public = (self.folder / "key.pub").read_text().strip()
         text = f'schema = 1\n[lan]\ninterface = "eth9"\n[oob]\nmode = "off"\n[ssh]\nport = {SSH_PORT}\n'
-        text += f'[user.bench]\nrole = "administrator"\nkeys = ["{public}"]\n'
+        text += f'[user.bench]\nrole = "administrator"\nkeys = ["{public}"]\npassword = "{HASH}"\n'
+        text += "".join(SECTIONS[door] for door in self.known if door in SECTIONS)
         for i, path in enumerate(self.farm.paths):
             text += f'[console.c{i}]\nserial = {{ port = "{path}", line = "115200n8" }}\n'
             text += "".join(PLAIN[door](i + 1) for door in self.known if door in PLAIN)
@@ -87,6 +101,15 @@ class Oobd(Contender):
     def raw(self, line):
         return Raw(4001 + line)
 
+    def telnet(self, line):
+        sign_in = [(b"login: ", b"bench"), (b"Password: ", PASSWORD.encode())]
+        return Telnet(2001 + line, sign_in=sign_in, greeting=b"help --]")
+
+    def websocket(self, line):
+        secret = base64.b64encode(f"bench:{PASSWORD}".encode()).decode()
+        return WebSocket(HTTPS_PORT, tls=True, path=f"/api/console/c{line}?write=1&history=0&verbatim=1",
+                         headers=[("Authorization", f"Basic {secret}")])
+
     def rfc2217(self, line):
         return Rfc2217(5001 + line)
 
@@ -109,10 +132,10 @@ def doors(binary, folder):
     found = []
     for door in Oobd.doors:
         config = folder / f"{door}.toml"
-        config.write_text('schema = 1\n[console.c]\nserial = { port = "/dev/ttyS0" }\n' + PLAIN.get(door, lambda _: "")(1))
+        config.write_text('schema = 1\n[console.c]\nserial = { port = "/dev/ttyS0" }\n' + PLAIN.get(door, lambda _: "")(1) + SECTIONS.get(door, ""))
         if subprocess.run([binary, "check", config], capture_output=True).returncode == 0:
             found.append(door)
-    return [door for door in found if hasattr(Oobd, door)]
+    return found
 
 
 def build():

@@ -14,18 +14,19 @@ CUT = re.compile(rb"\xff(?:[\xfb-\xfe]|\xfa(?:[^\xff]|\xff\xff)*\xff?)?\Z", re.S
 
 
 class Telnet(Raw):
-    """Agrees to ECHO, SGA and BINARY, refuses the rest. `sign_in` is a list of (prompt, answer)."""
+    """Agrees to ECHO, SGA and BINARY, refuses the rest. `sign_in` is a list of (prompt, answer), `greeting` what follows."""
 
     com_port = False
 
-    def greet(self, sign_in=(), settle=0.25, **options):
+    def greet(self, sign_in=(), greeting=b"", settle=0.25):
         self.held, self.seen, self.answers, self.early = b"", set(), {}, b""
         self.offer()
         for prompt, answer in sign_in:
             self.until(lambda: prompt in self.early, f"the prompt {prompt!r}")
             self.early = b""
             self.socket.sendall(answer + b"\r\0")
-        self.negotiate(settle, **options)
+        self.until(lambda: greeting in self.early, f"the greeting {greeting!r}")
+        self.negotiate(settle)
         self.early = b""
 
     def offer(self):
