@@ -134,3 +134,82 @@ impl Wire {
         self.posted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (Wire, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let (ours, _) = listener.accept().await.unwrap();
+        (Wire::new(ours).unwrap(), client.unwrap())
+    }
+
+    #[tokio::test]
+    async fn pieces_are_never_mixed() {
+        let (wire, mut client) = pair().await;
+        let wire = Arc::new(wire);
+        let server = wire.clone();
+        tokio::spawn(async move { server.serve().await });
+        let (data, answer) = (vec![b'd'; 100_000], [b'a'; 100]);
+        let posting = wire.clone();
+        tokio::spawn(async move {
+            for _ in 0..50 {
+                let _ = posting.post(&answer);
+                tokio::task::yield_now().await;
+            }
+        });
+        let sending = wire.clone();
+        tokio::spawn(async move {
+            for _ in 0..20 {
+                sending.send(&data).await.unwrap();
+            }
+        });
+        let mut got = vec![0; 20 * 100_000 + 50 * 100];
+        client.read_exact(&mut got).await.unwrap();
+        let mut rest = &got[..];
+        while let Some(&kind) = rest.first() {
+            let piece = if kind == b'd' { 100_000 } else { 100 };
+            assert!(rest[..piece].iter().all(|&byte| byte == kind));
+            rest = &rest[piece..];
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_that_nobody_reads_are_bounded() {
+        let (wire, _client) = pair().await;
+        let mut posted = 0;
+        while wire.post(&[0; 100]).is_ok() {
+            posted += 100;
+        }
+        assert!((POSTED - 100..=POSTED).contains(&posted), "{posted}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_gone_after_a_minute() {
+        let (wire, _client) = pair().await;
+        let began = tokio::time::Instant::now();
+        let huge = vec![0; 64 << 20];
+        assert_eq!(wire.send(&huge).await, Err(Gone));
+        assert!(began.elapsed() >= STALL_LIMIT && began.elapsed() < STALL_LIMIT * 2);
+    }
+
+    #[tokio::test]
+    async fn last_words_arrive_although_the_client_still_talks() {
+        let (wire, mut client) = pair().await;
+        client.try_write(b"typed and never read").unwrap();
+        wire.send(b"goodbye").await.unwrap();
+        let reading = tokio::spawn(async move {
+            let mut got = Vec::new();
+            client.read_to_end(&mut got).await.map(|_| got)
+        });
+        wire.hang_up().await;
+        assert_eq!(reading.await.unwrap().unwrap(), b"goodbye");
+    }
+}
