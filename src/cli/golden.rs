@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::clock::Timestamp;
 use crate::event::{Event, HotspotFault, Kind};
 use crate::fact::{
-    Console, Door, Fact, Guard, Internet, Link, LinkRole, Owner, OwnerPhase, PortPhase, Session,
-    Uplink, UplinkPhase,
+    Console, Door, Fact, Guard, Internet, Link, LinkRole, Owner, OwnerPhase, PortPhase, SerialPort,
+    Session, Uplink, UplinkPhase,
 };
 use crate::line::LineState;
 use crate::state::State;
@@ -162,6 +162,32 @@ fn well() -> State {
     state
 }
 
+/// Three adapters, one of them with a console.
+fn plugged() -> State {
+    let adapter = |device: &str, position: &str, product: &str| SerialPort {
+        device: device.into(),
+        position: (!position.is_empty()).then(|| position.into()),
+        driver: "ftdi_sio".into(),
+        usb_id: Some("0403:6001".into()),
+        product: (!product.is_empty()).then(|| product.into()),
+        ..SerialPort::default()
+    };
+    let mut state = well();
+    let mut named = adapter("/dev/ttyUSB0", "0000:01:00.0/1.2:0", "FT232R USB UART");
+    named.serial = Some("A50285BI".into());
+    named.links = vec!["/dev/serial/by-path/platform-usb-0:1.2".into()];
+    state.ports = vec![
+        named,
+        adapter("/dev/ttyUSB1", "0000:01:00.0/1.3:0", ""),
+        adapter("/dev/ttyAMA0", "", "on\u{1b}[2Jboard"),
+    ];
+    let Some(edge) = state.consoles.get_mut("edge") else {
+        return state;
+    };
+    edge.port = "usb 1.3:0".into();
+    state
+}
+
 /// Everything that can be wrong at once, and more consoles than fit.
 fn ill() -> State {
     let mut state = well();
@@ -249,6 +275,13 @@ fn lists() {
     };
     let table = console::users::show(&rows, NOW, false);
     golden("console-users.txt", &table, 80);
+    let sheet = console::line::sheet(&state.consoles["core-switch"], NOW);
+    golden("console-show.txt", &sheet, 80);
+    golden(
+        "console-ports.txt",
+        &console::ports::show(&plugged(), false),
+        120,
+    );
 }
 
 #[test]

@@ -123,9 +123,18 @@ impl Bench {
 
     pub fn start(&mut self) {
         self.stop = CancellationToken::new();
+        let context = self.context(&format!("console.{}", self.console.name));
+        let (console, plugs) = (self.console.clone(), self.plugs.clone());
+        self.owner = Some(tokio::spawn(async move {
+            oobd::console::run(context, console, "eth0", plugs).await
+        }));
+    }
+
+    /// What an owner of this name gets.
+    pub fn context(&self, name: &str) -> Context {
         let pulse = Pulse::new(self._pulse.subscribe(), Arc::default());
-        let name = format!("console.{}", self.console.name);
-        let context = Context {
+        let name = name.to_owned();
+        Context {
             asks: self.commands.register(&name),
             name,
             bus: self.bus.clone(),
@@ -140,11 +149,7 @@ impl Bench {
                 config: self.dir.path().join("oobd.toml"),
                 notes: self.dir.path().into(),
             }),
-        };
-        let (console, plugs) = (self.console.clone(), self.plugs.clone());
-        self.owner = Some(tokio::spawn(async move {
-            oobd::console::run(context, console, "eth0", plugs).await
-        }));
+        }
     }
 
     /// Stops the owner and waits for every task of its.

@@ -1,13 +1,16 @@
 //! `oobctl console`: serial consoles, one file per verb that does more than print a table.
 
 mod attach;
+pub(super) mod line;
 mod log;
+pub(super) mod ports;
 mod trust;
 pub(super) mod users;
 
 use clap::Subcommand;
 
 use crate::clock::Timestamp;
+use crate::command::Command;
 use crate::fact::Console;
 use crate::state::State;
 
@@ -55,6 +58,36 @@ pub(super) enum Verb {
         /// Label, number or the start of the label
         name: String,
     },
+    /// Everything about a console's port: settings, wires, cable, counters
+    Show {
+        /// Label, number or the start of the label
+        name: String,
+    },
+    /// Set the line until it is restored or plugged in anew
+    Set {
+        /// Label, number or the start of the label
+        name: String,
+        /// 115200n8, flow none|rtscts|xonxoff, dtr on|off, rts on|off, break on|off, purge, restore
+        #[arg(required = true, value_name = "WHAT")]
+        words: Vec<String>,
+    },
+    /// Try line settings until the device speaks plainly; nobody may be attached
+    FindLine {
+        /// Label, number or the start of the label
+        name: String,
+    },
+    /// Ask the device what it is called; nobody may be attached
+    FindName {
+        /// Label, number or the start of the label
+        name: String,
+    },
+    /// Begin counting anew
+    ResetCounters {
+        /// Label, number or the start of the label
+        name: String,
+    },
+    /// The serial ports that are plugged in, and which console uses which
+    Ports,
     /// What it said, from the record on flash; newest last
     Log(log::Args),
 }
@@ -76,6 +109,18 @@ pub(super) async fn run(
             history,
         } => attach::run(client, face, &name, watch, history).await,
         Verb::Trust { name } => trust::run(&name, form, client, face).await,
+        Verb::Show { name } => line::show(&name, form, client, face).await,
+        Verb::Set { name, words } => line::set(&name, &words, form, client, face).await,
+        Verb::FindLine { name } => {
+            let command = |console| Command::FindLine { console };
+            line::find_out(command, &name, form, client, face).await
+        }
+        Verb::FindName { name } => {
+            let command = |console| Command::FindName { console };
+            line::find_out(command, &name, form, client, face).await
+        }
+        Verb::ResetCounters { name } => line::reset_counters(&name, form, client, face).await,
+        Verb::Ports => ports::run(form, client, face).await,
         Verb::Log(args) => log::run(args, form, client, face).await,
     }
 }
