@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+use crate::keymap::Keymap;
 use crate::line::{LineState, Order};
 
 /// Longest an owner may take to answer; an owner with longer work answers first and publishes the outcome.
@@ -177,6 +178,8 @@ pub struct Attachment {
     pub input: mpsc::Sender<Input>,
     /// How the line stands, now and later.
     pub line: watch::Receiver<LineState>,
+    /// The keys that this console has for everybody, where the configuration says.
+    pub keys: Option<Keymap>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,6 +208,12 @@ pub enum Input {
     },
     /// Become the writer; the writer so far watches from now on.
     TakeWriter,
+    /// Show at most this many bytes of what the device said last once more. Watchers may, too.
+    Replay {
+        bytes: u32,
+    },
+    /// Tell in notices who is here. Watchers may, too.
+    Who,
 }
 
 /// The switchboard: owners register, everybody may ask. Cheap to clone.

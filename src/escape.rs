@@ -1,65 +1,21 @@
 //! Finds the escape sequences a person types inside a console session (`~.`, `~?` …). Pure: no clock, no I/O.
 //!
-//! A sequence is the escape character at the start of a line (after CR or LF, or at the start of the session)
-//! followed by a key of the [`Menu`]. Everything else passes through byte for byte. A door feeds what it reads,
-//! and calls [`Escape::flush`] when [`Escape::pending_since`] is older than [`HOLD`].
+//! A sequence is what the [`Keymap`] says: by default `~` at the start of a line (after CR or LF, or at the start of the
+//! session) and a key. Everything else passes through byte for byte. A door feeds what it reads, and calls [`Escape::flush`] when [`Escape::pending_since`] is older than [`HOLD`].
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::clock::Instant;
+use crate::keymap::{Found, Keymap};
 
-/// How long an escape character is held back while its key is awaited.
+pub use crate::keymap::Action;
+
+/// How long the beginning of a sequence is held back while the rest is awaited.
 pub const HOLD: Duration = Duration::from_secs(1);
 /// Fingers deliver a few bytes per read; more than this in one read is a paste, which never holds a command.
 pub const TYPED_MAX: usize = 16;
 /// A read this soon after a pasted one is the rest of the same paste, however short it is.
 const PASTE_TAIL: Duration = Duration::from_millis(50);
-
-/// What an escape sequence asks the door to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    Quit,
-    Help,
-    Break,
-    TakeWriter,
-}
-
-/// One line of a [`Menu`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    pub key: u8,
-    pub action: Action,
-    /// Shown by `~?`.
-    pub help: &'static str,
-}
-
-/// The keys a door understands. To add a sequence, add an [`Action`] and a line to the door's menu.
-pub type Menu = &'static [Entry];
-
-/// The keys every console session has.
-pub const CONSOLE: Menu = &[
-    Entry {
-        key: b'.',
-        action: Action::Quit,
-        help: "leave the console",
-    },
-    Entry {
-        key: b'b',
-        action: Action::Break,
-        help: "send a break",
-    },
-    Entry {
-        key: b'w',
-        action: Action::TakeWriter,
-        help: "take the keyboard; who had it watches",
-    },
-    Entry {
-        key: b'?',
-        action: Action::Help,
-        help: "this list",
-    },
-];
 
 /// A piece of what was typed, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,33 +26,35 @@ pub enum Piece {
     Action(Action),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    LineStart,
-    MidLine,
-    /// The escape character came at the start of a line at this moment and waits for its key.
-    Held(Instant),
-}
-
 /// The parser of one session.
 #[derive(Clone, Debug)]
 pub struct Escape {
-    character: u8,
-    menu: Menu,
-    place: Place,
+    keymap: Keymap,
+    /// The device stands at the start of a line, as far as what was typed tells.
+    line_start: bool,
+    /// The beginning of a sequence that waits for the rest, and when its newest byte came.
+    held: Vec<u8>,
+    held_since: Option<Instant>,
     pasted_at: Option<Instant>,
 }
 
 impl Escape {
     /// A parser at the start of a session, which counts as the start of a line.
     #[must_use]
-    pub fn new(character: u8, menu: Menu) -> Self {
+    pub fn new(keymap: Keymap) -> Self {
         Self {
-            character,
-            menu,
-            place: Place::LineStart,
+            keymap,
+            line_start: true,
+            held: Vec::new(),
+            held_since: None,
             pasted_at: None,
         }
+    }
+
+    /// The keys it knows.
+    #[must_use]
+    pub fn keymap(&self) -> &Keymap {
+        &self.keymap
     }
 
     /// Takes one read of the door; `now` is when it was read.
@@ -116,75 +74,65 @@ impl Escape {
         pieces.0
     }
 
-    /// When the held escape character came; `None` when nothing is held.
+    /// When the last held byte came; `None` when nothing is held.
     #[must_use]
     pub fn pending_since(&self) -> Option<Instant> {
-        match self.place {
-            Place::Held(since) => Some(since),
-            Place::LineStart | Place::MidLine => None,
-        }
+        self.held_since
     }
 
-    /// Lets go of the held escape character: the bytes belong to the device.
+    /// Lets go of what is held: the bytes belong to the device.
     #[must_use]
     pub fn flush(&mut self) -> Vec<u8> {
-        match self.place {
-            Place::Held(_) => {
-                self.place = Place::MidLine;
-                vec![self.character]
-            }
-            Place::LineStart | Place::MidLine => Vec::new(),
+        self.held_since = None;
+        let held = std::mem::take(&mut self.held);
+        if let Some(&last) = held.last() {
+            self.line_start = ends_line(last);
         }
-    }
-
-    /// What `~?` shows: one line per key, CR LF ended.
-    #[must_use]
-    pub fn help(&self) -> String {
-        let escape = char::from(self.character);
-        let mut text = String::from("Escape sequences, at the start of a line only:\r\n");
-        for entry in self.menu {
-            let _ = writeln!(
-                text,
-                "  {escape}{}  {}\r",
-                char::from(entry.key),
-                entry.help
-            );
-        }
-        let _ = writeln!(text, "  {escape}{escape}  send {escape} itself\r");
-        text
+        held
     }
 
     fn take(&mut self, byte: u8, now: Instant, pieces: &mut Pieces) {
-        match self.place {
-            Place::LineStart if byte == self.character => self.place = Place::Held(now),
-            Place::Held(_) if byte == self.character => {
-                pieces.byte(byte);
-                self.place = Place::MidLine;
+        if self.held.is_empty() && self.keymap.line_start() && !self.line_start {
+            return self.pass_byte(byte, pieces);
+        }
+        self.held.push(byte);
+        match self.keymap.read(&self.held) {
+            Found::More => self.held_since = Some(now),
+            Found::Action(action) => {
+                // The device saw nothing: it still stands where it stood.
+                (self.held, self.held_since) = (Vec::new(), None);
+                pieces.0.push(Piece::Action(action));
             }
-            Place::Held(_) => {
-                if let Some(entry) = self.menu.iter().find(|entry| entry.key == byte) {
-                    pieces.0.push(Piece::Action(entry.action));
-                    // The device saw nothing: it still stands where it stood, at the start of a line.
-                    self.place = Place::LineStart;
+            Found::Literal => {
+                (self.held, self.held_since) = (Vec::new(), None);
+                self.pass_byte(byte, pieces);
+            }
+            Found::Nothing => {
+                self.held.pop();
+                let before = self.flush();
+                let alone = before.is_empty();
+                before.iter().for_each(|&byte| pieces.byte(byte));
+                if alone {
+                    self.pass_byte(byte, pieces);
                 } else {
-                    pieces.byte(self.character);
-                    pieces.byte(byte);
-                    self.place = after(byte);
+                    // It may begin a sequence itself.
+                    self.take(byte, now, pieces);
                 }
-            }
-            Place::LineStart | Place::MidLine => {
-                pieces.byte(byte);
-                self.place = after(byte);
             }
         }
     }
 
-    /// A paste goes through as it is, together with an escape character that was held before it.
+    fn pass_byte(&mut self, byte: u8, pieces: &mut Pieces) {
+        pieces.byte(byte);
+        self.line_start = ends_line(byte);
+    }
+
+    /// A paste goes through as it is, together with what was held before it.
     fn pass(&mut self, input: &[u8]) -> Vec<Piece> {
         let mut bytes = self.flush();
         bytes.extend_from_slice(input);
         if let Some(&last) = bytes.last() {
-            self.place = after(last);
+            self.line_start = ends_line(last);
             vec![Piece::Bytes(bytes)]
         } else {
             Vec::new()
@@ -192,11 +140,8 @@ impl Escape {
     }
 }
 
-fn after(byte: u8) -> Place {
-    match byte {
-        b'\r' | b'\n' => Place::LineStart,
-        _ => Place::MidLine,
-    }
+fn ends_line(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
 }
 
 #[derive(Default)]
@@ -217,13 +162,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::keymap::Profile;
 
     fn bytes(text: &[u8]) -> Piece {
         Piece::Bytes(text.to_vec())
     }
 
     fn typed(reads: &[&[u8]]) -> Vec<Piece> {
-        let mut escape = Escape::new(b'~', CONSOLE);
+        let mut escape = Escape::new(Keymap::default());
         let mut all = Vec::new();
         for read in reads {
             all.extend(escape.feed(read, Instant::now()));
@@ -270,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_paste_never_quits_and_neither_does_its_short_tail() {
-        let mut escape = Escape::new(b'~', CONSOLE);
+        let mut escape = Escape::new(Keymap::default());
         let start = Instant::now();
         let paste = b"interface eth0\r~.\r description x\r";
         assert_eq!(escape.feed(paste, start), [bytes(paste)]);
@@ -290,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_held_tilde_comes_out_when_flushed_or_when_a_paste_follows() {
-        let mut escape = Escape::new(b'~', CONSOLE);
+        let mut escape = Escape::new(Keymap::default());
         let start = Instant::now();
         assert_eq!(escape.pending_since(), None);
         assert_eq!(escape.feed(b"~", start), []);
@@ -306,17 +252,34 @@ mod tests {
     }
 
     #[test]
-    fn help_names_every_key() {
-        let help = Escape::new(b'~', CONSOLE).help();
-        for entry in CONSOLE {
-            assert!(help.contains(&format!("~{}  ", char::from(entry.key))));
+    fn conserver_hands_find_their_keys_anywhere_and_over_any_split() {
+        let keymap = || Keymap::of(Profile::CtrlEC);
+        let act = |action| Piece::Action(action);
+        for (text, want) in [
+            (&b"ls\x05c."[..], vec![bytes(b"ls"), act(Action::Quit)]),
+            (b"\x05cl0x", vec![act(Action::Break), bytes(b"x")]),
+            (b"\x05\x05cf", vec![bytes(b"\x05"), act(Action::TakeWriter)]),
+            (b"\x05cl\x05cw", vec![bytes(b"\x05cl"), act(Action::Users)]),
+            (b"\x05x~.", vec![bytes(b"\x05x~.")]),
+            (b"\x05cZ", vec![bytes(b"\x05cZ")]),
+        ] {
+            for cut in 1..=text.len() {
+                let mut escape = Escape::new(keymap());
+                let mut all = Vec::new();
+                for read in text.chunks(cut) {
+                    all.extend(escape.feed(read, Instant::now()));
+                }
+                assert_eq!(joined(all), want, "{text:?} by {cut}");
+            }
         }
-        assert!(help.lines().count() == CONSOLE.len() + 2 && help.ends_with("\r\n"));
+        let mut escape = Escape::new(keymap());
+        assert_eq!(escape.feed(b"\x05c", Instant::now()), []);
+        assert_eq!(escape.flush(), b"\x05c");
     }
 
     fn keys() -> impl Strategy<Value = Vec<u8>> {
         let key = prop_oneof![
-            4 => prop::sample::select(b"~.?bw\r\nx".to_vec()),
+            4 => prop::sample::select(b"~.?bwhlpum\r\nx".to_vec()),
             1 => any::<u8>(),
         ];
         prop::collection::vec(key, 0..200)
@@ -341,15 +304,15 @@ mod tests {
         /// Every byte typed is either passed, part of a sequence that acted, or still held; none is made up.
         #[test]
         fn bytes_are_conserved(input in keys()) {
-            let mut escape = Escape::new(b'~', CONSOLE);
+            let mut escape = Escape::new(Keymap::default());
+            let keymap = Keymap::default();
             let mut back = Vec::new();
             for chunk in input.chunks(3) {
                 for piece in escape.feed(chunk, Instant::now()) {
                     match piece {
                         Piece::Bytes(bytes) => back.extend(bytes),
                         Piece::Action(action) => {
-                            let entry = CONSOLE.iter().find(|entry| entry.action == action).unwrap();
-                            back.extend([b'~', entry.key]);
+                            back.extend(keymap.sequence(action));
                         }
                     }
                 }
@@ -365,7 +328,7 @@ mod tests {
                     (start, rest) = (false, &more[1..]);
                 } else if start && byte == b'~' && !more.is_empty() {
                     want.extend([byte, more[0]]);
-                    let acted = CONSOLE.iter().any(|entry| entry.key == more[0]);
+                    let acted = matches!(keymap.read(&[b'~', more[0]]), Found::Action(_));
                     (start, rest) = (acted || matches!(more[0], b'\r' | b'\n'), &more[1..]);
                 } else {
                     want.push(byte);
@@ -378,7 +341,7 @@ mod tests {
         /// A paste comes out as it went in.
         #[test]
         fn pastes_are_untouched(input in prop::collection::vec(any::<u8>(), TYPED_MAX + 1..4096)) {
-            let mut escape = Escape::new(b'~', CONSOLE);
+            let mut escape = Escape::new(Keymap::default());
             prop_assert_eq!(escape.feed(&input, Instant::now()), vec![Piece::Bytes(input)]);
         }
     }

@@ -23,6 +23,7 @@ pub mod fact;
 pub mod fault;
 pub mod file;
 pub mod journal;
+pub mod keymap;
 pub mod label;
 pub mod line;
 pub mod link;

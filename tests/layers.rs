@@ -26,6 +26,7 @@ const DOOR: &[&str] = &[
     "journal",
     "access",
     "escape",
+    "keymap",
     "label",
     "session",
     "tcp",
@@ -47,15 +48,18 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // Bytes of a protocol that doors speak as servers and consoles as clients.
     ("telnet", &[&["line"]]),
     ("fact", &[&["clock", "line"]]),
-    ("command", &[&["line"]]),
+    ("keymap", &[]),
+    ("command", &[&["keymap", "line"]]),
     ("state", &[&["clock", "fact"]]),
     ("bus", &[&["event", "fact", "state"]]),
-    ("escape", &[&["clock"]]),
+    ("escape", &[&["clock", "keymap"]]),
     ("label", &[&["clock", "fact", "line"]]),
     // What everybody stands on.
     (
         "config",
-        &[&["access", "event", "file", "line", "pattern", "tls"]],
+        &[&[
+            "access", "event", "file", "keymap", "line", "pattern", "tls",
+        ]],
     ),
     ("journal", &[&["bus", "clock", "event", "fault"]]),
     ("transcript", &[&["clock", "event", "pattern"]]),
@@ -67,6 +71,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             "config",
             "fault",
             "file",
+            "keymap",
             "supervisor::context",
         ]],
     ),
@@ -74,7 +79,9 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // What every door's sessions on a console have in common.
     (
         "session",
-        &[&["access", "clock", "command", "config", "escape", "line"]],
+        &[&[
+            "access", "clock", "command", "config", "escape", "keymap", "line",
+        ]],
     ),
     ("tls", &[]),
     // Devices.

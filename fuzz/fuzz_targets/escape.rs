@@ -6,10 +6,11 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use oobd_fuzz::Reads;
 use oobd_fuzz::clock::Instant;
-use oobd_fuzz::escape::{CONSOLE, Escape, Piece, TYPED_MAX};
+use oobd_fuzz::escape::{Escape, Piece, TYPED_MAX};
+use oobd_fuzz::keymap::Keymap;
 
 fuzz_target!(|data: &[u8]| {
-    let mut escape = Escape::new(b'~', CONSOLE);
+    let mut escape = Escape::new(Keymap::default());
     let mut now = Instant::now();
     let (mut input, mut output, mut actions) = (Vec::new(), Vec::new(), 0usize);
     for (control, read) in Reads::new(data, TYPED_MAX + 8) {

@@ -8,6 +8,8 @@ pub mod clock;
 #[path = "../../src/escape.rs"]
 pub mod escape;
 pub mod console;
+#[path = "../../src/keymap.rs"]
+pub mod keymap;
 #[path = "../../src/line.rs"]
 pub mod line;
 #[path = "../../src/telnet/mod.rs"]

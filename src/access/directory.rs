@@ -11,7 +11,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::clock::Instant;
-use crate::config::{Role, Secret, User};
+use crate::config::{Role, Secret, User, split_grant};
+use crate::keymap::Keymap;
 
 use super::limit::{Limiter, Source};
 use super::{credential, glob, heap, key};
@@ -34,6 +35,8 @@ pub struct Person {
     pub(super) password: Option<Secret>,
     pub(super) consoles: Vec<String>,
     pub(super) forward: bool,
+    /// Keys of the menu inside a session.
+    pub keys_inside: Option<Keymap>,
 }
 
 impl Person {
@@ -47,15 +50,27 @@ impl Person {
             password: None,
             consoles: vec!["*".into()],
             forward: true,
+            keys_inside: None,
         }
     }
 
     /// Is this console within the grants?
     #[must_use]
     pub fn sees(&self, console: &str) -> bool {
-        self.consoles
-            .iter()
-            .any(|pattern| glob::matches(pattern, console))
+        self.grants(console).next().is_some()
+    }
+
+    /// Do the grants let this person type there? The role has its say, too.
+    #[must_use]
+    pub(super) fn writes(&self, console: &str) -> bool {
+        self.grants(console).any(|writes| writes)
+    }
+
+    /// For each grant that fits the console, whether it lets type.
+    fn grants(&self, console: &str) -> impl Iterator<Item = bool> {
+        let grants = self.consoles.iter().map(|grant| split_grant(grant));
+        let fitting = grants.filter(move |(pattern, _)| glob::matches(pattern, console));
+        fitting.map(|(_, writes)| writes)
     }
 
     /// May this key sign in as this person? Comments do not count.
@@ -263,6 +278,7 @@ fn table(users: &[User]) -> Table {
             password: user.password.clone(),
             consoles: user.consoles.clone(),
             forward: user.forward,
+            keys_inside: user.keys_inside.clone(),
         };
         (user.name.clone(), Arc::new(person))
     });
@@ -285,6 +301,7 @@ mod tests {
             password: Some(Secret::new(credential::make("rescue me").unwrap())),
             consoles: vec!["*".into()],
             forward: true,
+            keys_inside: None,
         }
     }
 

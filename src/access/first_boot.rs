@@ -146,6 +146,7 @@ fn complete(config: &mut Config, kept: &Kept) {
             password: Some(Secret::new(hash)),
             consoles: vec!["*".into()],
             forward: true,
+            keys_inside: None,
         });
     }
     if let Some(passphrase) = &kept.passphrase {

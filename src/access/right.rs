@@ -65,6 +65,12 @@ impl Person {
         {
             return Err(format!("there is no console {}", super::printable(console)));
         }
+        if let Right::TypeOnConsole(console) | Right::KickSession(console) = right
+            && !self.writes(console)
+        {
+            let (name, console) = (&self.name, super::printable(console));
+            return Err(format!("{name} may only watch console {console}"));
+        }
         let least = match right {
             Right::Look | Right::WatchConsole(_) => Role::ReadOnly,
             Right::TypeOnConsole(_) | Right::Forward | Right::SteerUplinks | Right::WriteNote => {
@@ -111,6 +117,7 @@ mod tests {
             password: None,
             consoles: consoles.iter().map(ToString::to_string).collect(),
             forward: true,
+            keys_inside: None,
         }
     }
 
@@ -137,6 +144,24 @@ mod tests {
         assert!(alice.may(Right::TypeOnConsole("core-switch")).is_ok());
         let refusal = alice.may(Right::WatchConsole("edge")).unwrap_err();
         assert_eq!(refusal, "there is no console edge");
+    }
+
+    #[test]
+    fn a_grant_to_read_lets_watch_whatever_the_role() {
+        let alice = person(
+            Role::Administrator,
+            &["core-*", "edge-*:read", "edge-1:write"],
+        );
+        let may = |right| alice.may(right).is_ok();
+        assert!(may(Right::TypeOnConsole("core-switch")));
+        assert!(may(Right::WatchConsole("edge-2")) && !may(Right::TypeOnConsole("edge-2")));
+        assert!(!may(Right::KickSession("edge-2")));
+        // The wider of two grants counts.
+        assert!(may(Right::TypeOnConsole("edge-1")));
+        let refusal = alice.may(Right::TypeOnConsole("edge-2")).unwrap_err();
+        assert_eq!(refusal, "alice may only watch console edge-2");
+        let eve = person(Role::ReadOnly, &["core-*:write"]);
+        assert!(eve.may(Right::TypeOnConsole("core-switch")).is_err());
     }
 
     #[test]

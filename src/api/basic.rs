@@ -81,6 +81,7 @@ mod tests {
             password: Some(Secret::new("$a")),
             consoles: vec![],
             forward: true,
+            keys_inside: None,
         };
         let person = Directory::new(&[user]).person("alice").unwrap();
         let basic = Basic::default();

@@ -316,6 +316,7 @@ mod tests {
             password: Some(Secret::new(password)),
             consoles: vec!["*".into()],
             forward: true,
+            keys_inside: None,
         }
     }
 

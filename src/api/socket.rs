@@ -220,7 +220,7 @@ impl session::Screen for Screen {
 
     async fn ended(&self, _console: &str, ended: &Ended) -> Result<(), Gone> {
         let (reason, refused) = match ended {
-            Ended::Left => ("left", false),
+            Ended::Left | Ended::Chooser => ("left", false),
             Ended::Eof => ("done", false),
             Ended::Port(why) => (why.as_str(), false),
             Ended::Refused(why) => (why.as_str(), true),

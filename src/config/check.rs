@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::console::doors::check_ports;
 use super::reader::{Table, suggest};
 use super::secret::Resolver;
+use super::split_grant;
 use super::values;
 use super::{Console, Lan, MOST_UPLINKS, Mode, Uplink, User};
 
@@ -204,6 +205,7 @@ pub(super) fn users(table: &Table<'_>, consoles: &[Console], resolver: &Resolver
             // A pattern may wait for consoles to come; a plain name that fits none is a slip.
             if let Some(text) = grant.text()
                 && user.consoles.iter().any(|read| read == text)
+                && let (text, _) = split_grant(text)
                 && !text.contains(['*', '?'])
                 && !names.contains(&text)
             {

@@ -7,6 +7,7 @@ use toml::de::DeTable;
 mod check;
 mod console;
 mod device;
+mod escape;
 mod https;
 mod lan;
 mod oob;
@@ -32,7 +33,7 @@ pub use record::{Carrier, Pattern, Proof, Record, Syslog, Transcripts};
 pub use secret::{Folders, Secret};
 pub use transport::{CableWire, Dtr, PortName, Position, Serial, SshPort, Transport};
 pub use uplink::{DoorName, MOST_UPLINKS, Sae, Uplink, UplinkKind, Wifi};
-pub use user::{Role, User};
+pub use user::{Role, User, split_grant};
 
 use problem::{Log, Sort};
 use reader::Table;

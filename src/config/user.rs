@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::access;
+use crate::keymap::Keymap;
 
 use super::reader::{Field, Table};
 use super::secret::{Found, Resolver, Secret};
@@ -39,10 +40,12 @@ pub struct User {
     pub keys: Vec<String>,
     /// argon2id hash in PHC form.
     pub password: Option<Secret>,
-    /// Globs over console names.
+    /// Globs over console names; `:read` behind one lets watch only.
     pub consoles: Vec<String>,
     /// May open connections to LAN hosts through the board; by default so for operators and administrators.
     pub forward: bool,
+    /// Keys of the menu inside a session, on every console.
+    pub keys_inside: Option<Keymap>,
 }
 
 impl User {
@@ -60,6 +63,7 @@ impl User {
         let password = table.take("password");
         let consoles = table.take("consoles");
         let forward = table.take("forward");
+        let escape = table.take("escape");
         if keys.is_none() && password.is_none() {
             table.missing(
                 "this user could never sign in: neither `keys` nor `password` is there".to_owned(),
@@ -110,6 +114,7 @@ impl User {
             password,
             consoles,
             forward: may_forward.unwrap_or(role >= Role::Operator),
+            keys_inside: escape.and_then(|field| super::escape::read(&field)),
         };
         Some((user, grants.unwrap_or_default()))
     }
@@ -144,11 +149,20 @@ fn check_hash(text: &str) -> Result<(), String> {
     access::credential::check(text).map_err(|fault| fault.to_string())
 }
 
+/// The name or pattern of a grant, and whether it lets type.
+pub fn split_grant(text: &str) -> (&str, bool) {
+    match text.strip_suffix(":read") {
+        Some(pattern) => (pattern, false),
+        None => (text.strip_suffix(":write").unwrap_or(text), true),
+    }
+}
+
 fn read_glob(text: &str) -> Result<String, String> {
     let good = |letter: char| letter.is_ascii_alphanumeric() || "._-*?".contains(letter);
-    if text.is_empty() || text.len() > 64 || !text.chars().all(good) {
+    let (pattern, _) = split_grant(text);
+    if pattern.is_empty() || pattern.len() > 64 || !pattern.chars().all(good) {
         return Err(
-            "expected a console's name, or a pattern with `*` and `?` as in \"core-*\"".to_owned(),
+            "expected a console's name, or a pattern with `*` and `?` as in \"core-*\"; \":read\" behind it only lets watch".to_owned(),
         );
     }
     Ok(text.to_owned())

@@ -30,6 +30,9 @@ struct Seat {
     patience: Patience,
 }
 
+/// Sessions that are told by name inside a session; [`session::NOTES`] must hold them and one line more.
+const WHO: usize = 24;
+
 /// A session that is no more.
 #[derive(Debug)]
 pub(super) struct Left {
@@ -177,6 +180,7 @@ impl Desk {
             output: outputs,
             input: inputs,
             line: self.line.clone(),
+            keys: self.rules.keys.clone(),
         };
         (attachment, wire)
     }
@@ -265,6 +269,24 @@ impl Desk {
     pub(super) fn tell_all(&self, text: &str) {
         for seat in self.seats.values() {
             self.tell(&seat.notes, text);
+        }
+    }
+
+    /// Tells one session who is here.
+    pub(super) fn tell_who(&self, session: u64) {
+        let now = Timestamp::now();
+        let quiet = |at: Timestamp| now.0.saturating_sub(at.0) / 1000;
+        for (&id, seat) in self.seats.iter().take(WHO) {
+            let does = if self.writes(id) { "types" } else { "watches" };
+            let you = if id == session { " (you)" } else { "" };
+            let idle = quiet(Timestamp(seat.typed_at.load(Ordering::Relaxed)));
+            let (user, from) = (&seat.user, &seat.from);
+            let text = format!("{id}: {user}{you} from {from} {does}, idle for {idle} s");
+            self.tell_one(session, &text);
+        }
+        let more = self.seats.len().saturating_sub(WHO);
+        if more > 0 {
+            self.tell_one(session, &format!("and {more} more: console users"));
         }
     }
 

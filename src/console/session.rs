@@ -33,6 +33,8 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// A watcher who types is told so at most this often.
 const REMIND: Duration = Duration::from_secs(5);
 
+/// Most history that is shown once more at a time.
+const REPLAY_MAX: u32 = 64 * 1024;
 /// A person is told this long before an idle session ends.
 const IDLE_WARNING: Duration = Duration::from_secs(60);
 
@@ -44,6 +46,10 @@ pub(super) enum Report {
         millis: u64,
     },
     TakeWriter {
+        session: u64,
+    },
+    /// Wants to know who is here.
+    Who {
         session: u64,
     },
     /// Nothing was typed for as long as the console allows.
@@ -103,7 +109,10 @@ pub(super) struct Wire {
 pub(super) async fn run(wire: Wire) {
     let session = wire.session;
     let reports = wire.reports.clone();
+    let (replays, replayed) = mpsc::channel(1);
     let mut pump = Pump {
+        replays: replayed,
+        replay: None,
         cursor: wire.from,
         told: wire.cursor,
         live: wire.live,
@@ -128,6 +137,7 @@ pub(super) async fn run(wire: Wire) {
         output: wire.output.clone(),
         typed_at: wire.typed_at,
         idle: wire.idle.map(Idle::new),
+        replays,
         queue: VecDeque::new(),
         queued: 0,
         reminded: None,
@@ -150,6 +160,9 @@ pub(super) async fn run(wire: Wire) {
 }
 
 struct Pump {
+    /// History that is asked for once more: so many bytes.
+    replays: mpsc::Receiver<u32>,
+    replay: Option<Replay>,
     cursor: u64,
     told: Cursor,
     live: u64,
@@ -173,13 +186,20 @@ impl Pump {
             if self.note.is_none() {
                 self.note = self.notes.try_recv().ok();
             }
+            if self.replay.is_none() {
+                let asked = self.replays.try_recv().ok();
+                self.replay = asked.map(|bytes| self.replay(bytes));
+            }
             if self.note.is_none()
                 && self.reached.is_none()
+                && self.replay.is_none()
                 && self.cursor == *self.head.borrow_and_update()
             {
                 tokio::select! {
                     // cancel-safe per docs on Receiver::recv(); pending when the owner is gone, `end` tells that
                     note = recv(&mut self.notes) => self.note = Some(note),
+                    // cancel-safe per docs on Receiver::recv(); pending when the other half is gone, which ends this one
+                    bytes = recv(&mut self.replays) => self.replay = Some(self.replay(bytes)),
                     // cancel-safe per docs on watch::Receiver::changed(); the stream lives as long as we hold it
                     _ = self.head.changed() => {}
                     // cancel-safe: it only waits
@@ -205,10 +225,26 @@ impl Pump {
         }
     }
 
+    /// What this session has been shown last, up to where it stands now.
+    fn replay(&self, bytes: u32) -> Replay {
+        let from = self.stream.replay_from(bytes.min(REPLAY_MAX));
+        Replay {
+            at: from.min(self.cursor),
+            end: self.cursor,
+            queries: Queries::default(),
+            begun: false,
+        }
+    }
+
     /// The next thing to show up to `end`, if any; advances.
     fn next(&mut self, end: u64) -> Option<Output> {
         if let Some(offset) = self.reached.take() {
             return Some(Output::Reached { offset });
+        }
+        if let Some(replay) = self.replay.take() {
+            let (output, rest) = replay.next(&self.stream);
+            self.replay = rest;
+            return Some(output);
         }
         if let Some(note) = self.note.take_if(|note| note.at <= self.cursor) {
             return Some(Output::Notice(super::notice(&note.text)));
@@ -247,6 +283,34 @@ impl Pump {
     }
 }
 
+/// History on its way once more; live output waits behind it.
+struct Replay {
+    at: u64,
+    end: u64,
+    queries: Queries,
+    begun: bool,
+}
+
+impl Replay {
+    /// The next piece, and what is left.
+    fn next(mut self, stream: &Stream) -> (Output, Option<Self>) {
+        if !self.begun {
+            self.begun = true;
+            let text = format!("the last {} bytes once more", self.end - self.at);
+            return (Output::Notice(super::notice(&text)), Some(self));
+        }
+        if self.at >= self.end {
+            return (Output::Notice(super::notice("that was the history")), None);
+        }
+        let max = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
+        let read = stream.read(self.at, max.min(OUTPUT_MAX));
+        // What the ring has lost meanwhile is lost here, too: the live stream tells the gap.
+        self.at = read.next().max(self.at + 1);
+        let bytes = Bytes::from(self.queries.strip(&read.bytes));
+        (Output::Bytes(bytes), Some(self))
+    }
+}
+
 async fn recv<T>(receiver: &mut mpsc::Receiver<T>) -> T {
     match receiver.recv().await {
         Some(item) => item,
@@ -264,6 +328,8 @@ struct Intake {
     output: mpsc::Sender<Output>,
     typed_at: Arc<AtomicU64>,
     idle: Option<Idle>,
+    /// Asks the other half to show history once more.
+    replays: mpsc::Sender<u32>,
     queue: VecDeque<Bytes>,
     queued: usize,
     reminded: Option<Instant>,
@@ -342,6 +408,12 @@ impl Intake {
                 Some(Report::Break { session, millis })
             }
             Input::TakeWriter => Some(Report::TakeWriter { session }),
+            Input::Who => Some(Report::Who { session }),
+            Input::Replay { bytes } => {
+                // One that is asked for while another is shown is not wanted twice.
+                let _ = self.replays.try_send(bytes);
+                None
+            }
         }
     }
 

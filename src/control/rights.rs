@@ -81,6 +81,7 @@ mod tests {
             password: None,
             consoles: vec!["*".into()],
             forward: false,
+            keys_inside: None,
         };
         let people = Directory::new(&[
             user("alice", Role::Operator),

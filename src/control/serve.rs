@@ -160,6 +160,15 @@ where
     }
 }
 
+/// A session on a console that a client asks for.
+struct Wanted {
+    console: String,
+    write: bool,
+    history: u32,
+    /// The client finds the escape sequences itself and wants to know the keys.
+    keys: bool,
+}
+
 struct Conversation<S> {
     caller: Caller,
     wire: Wire<S>,
@@ -196,7 +205,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                     console,
                     write,
                     history,
-                } => return self.attach(console, write, history, &person).await,
+                } => {
+                    let wanted = Wanted {
+                        console,
+                        write,
+                        history,
+                        keys: false,
+                    };
+                    return self.attach(wanted, &person).await;
+                }
+                Request::Join {
+                    console,
+                    write,
+                    history,
+                } => {
+                    let wanted = Wanted {
+                        console,
+                        write,
+                        history,
+                        keys: true,
+                    };
+                    return self.attach(wanted, &person).await;
+                }
                 Request::CheckConfig { text } => {
                     let response = self.check_config(text, &person).await;
                     self.wire.send(&response).await?;
@@ -305,13 +335,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
         }
     }
 
-    async fn attach(
-        &mut self,
-        console: String,
-        write: bool,
-        history: u32,
-        person: &Person,
-    ) -> Result<(), Error> {
+    async fn attach(&mut self, wanted: Wanted, person: &Person) -> Result<(), Error> {
+        let Wanted {
+            console,
+            write,
+            history,
+            keys,
+        } = wanted;
         if let Err(sentence) = person.may(Right::WatchConsole(&console)) {
             return self.wire.send(&Response::Denied(sentence)).await;
         }
@@ -328,9 +358,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
             Ok(attachment) => attachment,
             Err(refusal) => return self.wire.send(&Response::Refused(refusal)).await,
         };
-        let attached = Response::Attached {
-            session: attachment.session,
-            writer: attachment.writer,
+        let (session, writer) = (attachment.session, attachment.writer);
+        let attached = if keys {
+            let own = person.keys_inside.clone().or(attachment.keys.take());
+            let keys = own.unwrap_or_default();
+            Response::Joined {
+                session,
+                writer,
+                keys,
+            }
+        } else {
+            Response::Attached { session, writer }
         };
         self.wire.send(&attached).await?;
         let mut changes = self.house.access.changes();
@@ -364,7 +402,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                         return self.wire.send(&Response::Refused(fault)).await;
                     };
                     let allowed = self.caller.person(&self.house).is_ok_and(|now| may_type(&now));
-                    if allowed {
+                    // Who watches may ask what was said and who is there.
+                    if allowed || matches!(input, Input::Replay { .. } | Input::Who) {
                         waiting = Some(input);
                     } else {
                         let notice = Output::Notice("[-- you may watch this console only --]".into());

@@ -107,6 +107,7 @@ mod tests {
             password: None,
             consoles: vec!["core-*".into()],
             forward: true,
+            keys_inside: None,
         };
         let alice = Directory::new(&[alice]).person("alice").unwrap();
         let lost = |console: &str| Kind::ConsoleLost {

@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::command::{Command, Input, Output, Refusal, Reply};
 use crate::config::Problem;
 use crate::event::{Event, Severity};
+use crate::keymap::Keymap;
 use crate::state::State;
 use crate::transcript;
 
@@ -46,6 +47,12 @@ pub enum Request {
     Log {
         console: String,
         query: transcript::Query,
+    },
+    /// As [`Request::Attach`], answered by [`Response::Joined`].
+    Join {
+        console: String,
+        write: bool,
+        history: u32,
     },
 }
 
@@ -89,6 +96,12 @@ pub enum Response {
         problems: Vec<Problem>,
     },
     Log(Vec<transcript::Item>),
+    Joined {
+        session: u64,
+        writer: bool,
+        /// The keys of the menu for this person on this console.
+        keys: Keymap,
+    },
 }
 
 /// Why a conversation ended early.
@@ -210,8 +223,13 @@ mod tests {
                 console: String::new(),
                 query: transcript::Query::default(),
             },
+            Request::Join {
+                console: String::new(),
+                write: false,
+                history: 0,
+            },
         ];
-        assert!(requests.iter().map(number).eq(0..8));
+        assert!(requests.iter().map(number).eq(0..9));
         let number = |value: &Response| postcard::to_stdvec(value).unwrap()[0];
         let responses = [
             Response::State(Box::default()),
@@ -230,8 +248,13 @@ mod tests {
                 problems: vec![],
             },
             Response::Log(vec![]),
+            Response::Joined {
+                session: 0,
+                writer: false,
+                keys: Keymap::default(),
+            },
         ];
-        assert!(responses.iter().map(number).eq(0..10));
+        assert!(responses.iter().map(number).eq(0..11));
     }
 
     #[tokio::test]

@@ -99,6 +99,7 @@ impl House {
             user: self.door.kind.to_string(),
             from: self.from(peer),
             types: self.door.write,
+            keys: None,
         };
         self.keyboard_is_free(peer).await;
         let seat = guest.sit(&self.commands, manner).await;

@@ -1,9 +1,13 @@
-//! What each escape sequence does. A new [`Action`] gets its arm here; the keys stand in [`crate::escape`].
+//! What each escape sequence does. A new [`Action`] gets its arm here; the keys stand in [`crate::keymap`].
 
 use super::typing::Typing;
 use super::{BREAK_MILLIS, Ended, Gone, Keyboard, Screen};
 use crate::command::Input;
 use crate::escape::{Action, Escape};
+use crate::keymap::Keymap;
+
+/// Bytes of history that are shown once more; a few screens.
+pub const REPLAY: u32 = 8 * 1024;
 
 impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
     /// `Some` when that ends the session.
@@ -11,9 +15,9 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
         match action {
             Action::Quit => return Ok(Some(Ended::Left)),
             Action::Help => {
-                let help = self.escape.as_ref().map(Escape::help).unwrap_or_default();
-                let help = help.replace("\r\n", "\n");
-                let note = if self.doubled {
+                let keymap = self.escape.as_ref().map(Escape::keymap);
+                let help = keymap.map(Keymap::help).unwrap_or_default();
+                let note = if self.doubled && keymap.is_some_and(Keymap::is_openssh) {
                     "(with OpenSSH type ~~ where ~ is written)\n"
                 } else {
                     ""
@@ -22,15 +26,27 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
             }
             Action::Break => self.send_break(BREAK_MILLIS).await?,
             Action::TakeWriter => self.take_writer().await?,
+            Action::History => self.queue.push_back(Input::Replay { bytes: REPLAY }),
+            Action::Users => self.queue.push_back(Input::Who),
+            Action::Log => self.say_line(&log_hint(self.console)).await?,
+            Action::Power => self.say_line(&power_hint(self.console)).await?,
+            Action::Chooser if self.chooser => return Ok(Some(Ended::Chooser)),
+            Action::Chooser => self.say_line("this door leads to one console only").await?,
         }
         Ok(None)
+    }
+
+    async fn say_line(&mut self, text: &str) -> Result<(), Gone> {
+        self.screen.say(&format!("\n[-- {text} --]\n")).await
     }
 
     pub(super) async fn send_break(&mut self, millis: u64) -> Result<(), Gone> {
         if !self.types {
             return self.tell().await;
         }
-        self.discard();
+        // What was typed before and is still waiting is not wanted any more.
+        self.queue.clear();
+        self.waiting = 0;
         self.queue.push_back(Input::Break { millis });
         Ok(())
     }
@@ -42,4 +58,18 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
         self.queue.push_back(Input::TakeWriter);
         Ok(())
     }
+}
+
+/// Where all of what a console said is to be had.
+#[must_use]
+pub fn log_hint(console: &str) -> String {
+    format!(
+        "all of it is kept: console log {console} --since 2h, --grep REGEX, --raw; to a file: ssh BOARD console log {console} --raw > FILE"
+    )
+}
+
+/// What there is to switch.
+#[must_use]
+pub fn power_hint(console: &str) -> String {
+    format!("no outlet is bound to {console}")
 }

@@ -14,13 +14,13 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-use crate::escape::{CONSOLE, Escape};
+use crate::escape::Escape;
+use crate::keymap::Keymap;
 
+pub use act::{REPLAY, log_hint, power_hint};
 pub use seat::{Guest, Seat};
 pub use standing::Standing;
 
-/// The escape character unless something else is said.
-pub const ESCAPE: u8 = b'~';
 /// Bytes of history that a person gets first.
 pub const HISTORY: u32 = 4096;
 /// How long a break is held unless a door says how long; boot loaders want a quarter of a second and more.
@@ -36,6 +36,8 @@ pub struct Gone;
 pub enum Ended {
     /// The person asked for it: `~.`
     Left,
+    /// The person wants the list of consoles: `~m`. Only with [`Manner::chooser`].
+    Chooser,
     /// The client's input ended and the answer is out.
     Eof,
     /// The console or the board ended it, e.g. an administrator, a reload, rights that were taken away.
@@ -95,7 +97,9 @@ pub trait Screen: Sync {
             match ended {
                 Ended::Refused(why) => self.remark(&format!("{why}\n")).await,
                 Ended::Port(why) => self.remark(&format!("\n[-- {console}: {why} --]\n")).await,
-                Ended::Left => self.remark(&format!("\n[-- left {console} --]\n")).await,
+                Ended::Left | Ended::Chooser => {
+                    self.remark(&format!("\n[-- left {console} --]\n")).await
+                }
                 Ended::Eof => Ok(()),
             }
         }
@@ -114,8 +118,11 @@ pub struct Manner {
     /// A person looks on: greeting, a reminder that watchers do not type. Otherwise a program, which is refused as soon
     /// as it types while somebody else has the keyboard, for it could not take the hint.
     pub person: bool,
-    /// Finds the escape sequences in what is typed; `None`: every byte is the device's.
+    /// Finds the escape sequences in what is typed; `None`: every byte is the device's. The keys of the
+    /// person or of the console take the place of these.
     pub escape: Option<Escape>,
+    /// The door has a list of consoles to go back to.
+    pub chooser: bool,
     /// The client keeps the first escape character of a line for itself, as OpenSSH does: hints double it.
     pub doubled: bool,
     /// Every byte of the device as it came: see [`crate::command::Attach::verbatim`].
@@ -135,7 +142,8 @@ impl Manner {
     pub fn person() -> Self {
         Self {
             person: true,
-            escape: Some(Escape::new(ESCAPE, CONSOLE)),
+            escape: Some(Escape::new(Keymap::default())),
+            chooser: false,
             doubled: false,
             verbatim: false,
             offsets: false,
@@ -150,6 +158,7 @@ impl Manner {
         Self {
             person: false,
             escape: None,
+            chooser: false,
             doubled: false,
             verbatim: false,
             offsets: false,

@@ -12,6 +12,8 @@ use super::typing::Typing;
 use super::{Ended, Gone, Keyboard, Manner, Screen};
 use crate::access::{Person, Right};
 use crate::command::{Attach, Commands, Input, Output};
+use crate::escape::{Action, Escape};
+use crate::keymap::Keymap;
 use crate::line::LineState;
 
 /// Who wants to sit down, and where.
@@ -23,6 +25,8 @@ pub struct Guest {
     pub from: String,
     /// May this client ever type here?
     pub types: bool,
+    /// Keys of the menu that this person has on every console.
+    pub keys: Option<Keymap>,
 }
 
 impl Guest {
@@ -37,6 +41,7 @@ impl Guest {
             user: person.name.clone(),
             from,
             types: person.may(Right::TypeOnConsole(console)).is_ok(),
+            keys: person.keys_inside.clone(),
         })
     }
 
@@ -44,7 +49,7 @@ impl Guest {
     ///
     /// # Errors
     /// Why the console refused, for the person.
-    pub async fn sit(self, commands: &Commands, manner: Manner) -> Result<Seat, String> {
+    pub async fn sit(self, commands: &Commands, mut manner: Manner) -> Result<Seat, String> {
         let request = Attach {
             console: self.console.clone(),
             user: self.user,
@@ -55,6 +60,11 @@ impl Guest {
             offsets: manner.offsets,
         };
         let attached = commands.attach(request).await.map_err(|e| e.to_string())?;
+        if let Some(keys) = self.keys.or(attached.keys)
+            && manner.escape.is_some()
+        {
+            manner.escape = Some(Escape::new(keys));
+        }
         Ok(Seat {
             console: self.console,
             session: attached.session,
@@ -111,6 +121,8 @@ impl Seat {
                 .then(|| unheard(&self.console, self.types)),
             escape: self.manner.escape.take(),
             doubled: self.manner.doubled,
+            chooser: self.manner.chooser,
+            console: &self.console,
             answer: self.manner.answer,
             queue: VecDeque::new(),
             waiting: 0,
@@ -135,20 +147,22 @@ impl Seat {
             (false, _) => "you watch",
         };
         let console = &self.console;
-        if self.manner.escape.is_none() {
+        let Some(escape) = &self.manner.escape else {
             return format!("[-- {console}: {seat} --]\n");
-        }
+        };
+        let key = |action| escape.keymap().shown(action);
         let take = if self.types && !self.writer {
-            " ~w take the keyboard,"
+            format!(" {} take the keyboard,", key(Action::TakeWriter))
         } else {
-            ""
+            String::new()
         };
-        let doubled = if self.manner.doubled {
-            "; OpenSSH keeps the first ~: type ~~. and ~~?"
+        let (quit, help) = (key(Action::Quit), key(Action::Help));
+        let doubled = if self.manner.doubled && escape.keymap().is_openssh() {
+            format!("; OpenSSH keeps the first ~: type ~{quit} and ~{help}")
         } else {
-            ""
+            String::new()
         };
-        format!("[-- {console}: {seat}.{take} ~. leave, ~? help{doubled} --]\n")
+        format!("[-- {console}: {seat}.{take} {quit} leave, {help} help{doubled} --]\n")
     }
 }
 

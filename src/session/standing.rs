@@ -64,6 +64,7 @@ mod tests {
             password: Some(Secret::new(phc)),
             consoles: vec!["*".into()],
             forward: true,
+            keys_inside: None,
         }
     }
 

@@ -67,6 +67,7 @@ fn console(commands: &Commands, writer: bool) -> tokio::task::JoinHandle<Console
             output: outputs,
             input: inputs,
             line: watch::channel(LineState::default()).1,
+            keys: None,
         };
         reply.send(Ok(attachment)).unwrap();
         Console {
@@ -83,6 +84,7 @@ fn guest(types: bool) -> Guest {
         user: "alice".into(),
         from: "test".into(),
         types,
+        keys: None,
     }
 }
 

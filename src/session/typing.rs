@@ -37,6 +37,8 @@ pub(super) struct Typing<'a, S, K> {
     /// None for a program: every byte is the device's.
     pub(super) escape: Option<Escape>,
     pub(super) doubled: bool,
+    pub(super) chooser: bool,
+    pub(super) console: &'a str,
     /// See [`super::Manner::answer`].
     pub(super) answer: bool,
     pub(super) queue: VecDeque<Input>,
@@ -199,6 +201,6 @@ fn stuck() -> Ended {
 fn weight(piece: &Input) -> usize {
     match piece {
         Input::Bytes(bytes) => bytes.len(),
-        Input::Break { .. } | Input::TakeWriter => 0,
+        Input::Break { .. } | Input::TakeWriter | Input::Replay { .. } | Input::Who => 0,
     }
 }

@@ -17,7 +17,7 @@ use super::terminal::{Gone, Heard, Reader, Terminal, Writer};
 /// The exit status that says how it ended.
 pub(super) fn status(ended: &Ended) -> u32 {
     match ended {
-        Ended::Left | Ended::Eof => session::OK,
+        Ended::Left | Ended::Eof | Ended::Chooser => session::OK,
         Ended::Port(_) => session::FAILED,
         Ended::Refused(_) => session::REFUSED,
     }
@@ -60,6 +60,7 @@ async fn join(house: &House, login: &Login, terminal: bool, console: &str) -> Re
     let manner = if terminal {
         Manner {
             doubled: true,
+            chooser: true,
             ..Manner::person()
         }
     } else {

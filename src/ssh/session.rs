@@ -47,6 +47,9 @@ pub(super) async fn console(
     name: &str,
 ) -> Result<u32, Gone> {
     let ended = attach::run(house, login, terminal, name).await?;
+    if ended == Ended::Chooser {
+        return roam(house, login, terminal).await;
+    }
     Ok(attach::status(&ended))
 }
 

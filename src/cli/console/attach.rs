@@ -15,6 +15,8 @@ use crate::cli::terminal;
 use crate::command::{Input, Output};
 use crate::control::wire::{Request, Response};
 use crate::escape::{self, Action, Escape, Piece};
+use crate::keymap::Keymap;
+use crate::session;
 
 /// A session whose input ended (a pipe) stays this long after the device's last word.
 const LINGER: Duration = Duration::from_secs(1);
@@ -34,22 +36,25 @@ pub(super) async fn run(
     let name = &super::users::find(&client.state().await?, name)?
         .name
         .clone();
-    let request = Request::Attach {
+    let request = Request::Join {
         console: name.clone(),
         write: !watch,
         history,
     };
     client.send(&request).await?;
-    let writer = match client.receive().await? {
-        Response::Attached { writer, .. } => writer,
+    let (writer, keys) = match client.receive().await? {
+        Response::Joined { writer, keys, .. } => (writer, keys),
         other => return Err(unexpected(&other)),
     };
+    let take = keys.shown(Action::TakeWriter);
     let role = match (writer, watch) {
-        (true, _) => "you type",
-        (false, true) => "you watch",
-        (false, false) => "you watch: somebody else types, or you may not; ~w takes over",
+        (true, _) => "you type".to_owned(),
+        (false, true) => "you watch".to_owned(),
+        (false, false) => {
+            format!("you watch: somebody else types, or you may not; {take} takes over")
+        }
     };
-    hold(client, face, !watch, name, role).await
+    hold(client, face, !watch, name, &role, keys).await
 }
 
 /// What to do after an event of a session.
@@ -61,6 +66,7 @@ enum Next {
 /// A person on a console.
 struct Session<'f> {
     face: &'f mut Face,
+    name: &'f str,
     escape: Escape,
     may_type: bool,
     /// Leads to the board. Bounded: a port that takes nothing for long loses what is typed, loudly, so that `~.` is
@@ -77,7 +83,9 @@ async fn hold(
     may_type: bool,
     name: &str,
     role: &str,
+    keys: Keymap,
 ) -> Result<(), Failure> {
+    let (quit, help) = (keys.shown(Action::Quit), keys.shown(Action::Help));
     let keyboard = face.local && terminal::is_terminal().0;
     // Restored when dropped, on every way out of this function.
     let _restore = if keyboard {
@@ -97,13 +105,16 @@ async fn hold(
     let mut ended = pin!(terminal::ended(face.local));
     let mut session = Session {
         face,
-        escape: Escape::new(b'~', escape::CONSOLE),
+        name,
+        escape: Escape::new(keys),
         may_type,
         typed,
         newline: if keyboard { "\r\n" } else { "\n" },
     };
     session
-        .tell(&format!("console {name}: {role}; ~. leaves, ~? helps"))
+        .tell(&format!(
+            "console {name}: {role}; {quit} leaves, {help} helps"
+        ))
         .await;
     let mut buffer = [0; 4096];
     let mut input_open = true;
@@ -164,10 +175,34 @@ impl Session<'_> {
                 Piece::Bytes(bytes) => Input::Bytes(Bytes::from(bytes)),
                 Piece::Action(Action::Quit) => return Next::Leave,
                 Piece::Action(Action::Help) => {
-                    let help = self.escape.help();
+                    let help = self.escape.keymap().help();
                     for line in help.lines() {
                         self.tell(line).await;
                     }
+                    continue;
+                }
+                Piece::Action(Action::Log) => {
+                    self.tell(&session::log_hint(self.name)).await;
+                    continue;
+                }
+                Piece::Action(Action::Power) => {
+                    self.tell(&session::power_hint(self.name)).await;
+                    continue;
+                }
+                Piece::Action(Action::Chooser) => {
+                    self.tell("the others: console list").await;
+                    return Next::Leave;
+                }
+                // Looking is for everybody.
+                Piece::Action(Action::History) => {
+                    self.ask(Input::Replay {
+                        bytes: session::REPLAY,
+                    })
+                    .await;
+                    continue;
+                }
+                Piece::Action(Action::Users) => {
+                    self.ask(Input::Who).await;
                     continue;
                 }
                 Piece::Action(Action::Break) => Input::Break {
@@ -179,12 +214,18 @@ impl Session<'_> {
                 }
             };
             // Who only watches by choice sends nothing by a slip of the finger.
-            if self.may_type && self.typed.try_send(Request::Input(input)).is_err() {
-                self.tell("the port takes nothing more: what you typed is lost")
-                    .await;
+            if self.may_type {
+                self.ask(input).await;
             }
         }
         Next::Stay
+    }
+
+    async fn ask(&mut self, input: Input) {
+        if self.typed.try_send(Request::Input(input)).is_err() {
+            self.tell("the port takes nothing more: what you typed is lost")
+                .await;
+        }
     }
 
     async fn show(&mut self, output: Output) -> Result<Next, Failure> {

@@ -1,8 +1,10 @@
-//! How people share a console: the keys `sessions`, `idle_timeout`, `on_last_detach` and `ssh_port` of `[console.NAME]`.
+//! How people share a console: the keys `sessions`, `idle_timeout`, `on_last_detach`, `ssh_port`, `escape` of `[console.NAME]`.
 
 use std::time::Duration;
 
+use super::super::escape;
 use super::super::reader::Table;
+use crate::keymap::Keymap;
 
 /// Longest string that is typed when the last session leaves.
 const LONGEST_PARTING: usize = 256;
@@ -30,6 +32,8 @@ pub struct Sessions {
     pub on_last_detach: Option<String>,
     /// SSH on this port lands on this console.
     pub ssh_port: Option<u16>,
+    /// Keys of the menu inside a session, for users who have none of their own.
+    pub keys: Option<Keymap>,
 }
 
 impl Sessions {
@@ -39,6 +43,7 @@ impl Sessions {
         let idle = table.take("idle_timeout");
         let parting = table.take("on_last_detach");
         let ssh_port = table.take("ssh_port");
+        let keys = table.take("escape");
         let sharing = sharing.and_then(|field| {
             field.choice(&[
                 ("one_writer", Sharing::OneWriter),
@@ -51,6 +56,7 @@ impl Sessions {
             idle_timeout: idle.and_then(|field| field.duration(SHORTEST_IDLE..=LONGEST_IDLE)),
             on_last_detach: parting.and_then(|field| field.parsed(read_parting)),
             ssh_port: ssh_port.and_then(|field| field.number(1..=u16::MAX)),
+            keys: keys.and_then(|field| escape::read(&field)),
         }
     }
 }

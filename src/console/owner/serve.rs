@@ -40,6 +40,7 @@ impl Owner<'_> {
                     self.desk.tell_one(session, refused.sentence());
                 }
             }
+            Report::Who { session } => self.desk.tell_who(session),
             Report::Idle { session } => {
                 self.desk.end(session, "nothing was typed for too long");
             }
