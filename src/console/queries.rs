@@ -2,7 +2,8 @@
 //!
 //! A terminal answers a query by typing into the console. Shown to a watcher, or replayed from the ring hours
 //! later, the same query makes more terminals type into a live shell. Only the writer sees queries, live.
-//! Recognised in the 7-bit form that UTF-8 terminals obey (ECMA-48, DEC VT510 manual, xterm ctlseqs).
+//! Recognised in the 7-bit form (ECMA-48, DEC VT510 manual, xterm ctlseqs), and with C1 controls for introducers, as the
+//! two bytes that UTF-8 makes of them and as single bytes outside of UTF-8 characters, which 8-bit terminals obey.
 
 /// Longer than any query; a sequence that grows past it is let through as it is.
 const LONGEST: usize = 256;
@@ -17,6 +18,8 @@ const ABORT: [u8; 2] = [0x18, 0x1a];
 enum Place {
     #[default]
     Ground,
+    /// After the first byte of U+0080 to U+00BF.
+    Wide,
     /// After ESC.
     Escape,
     /// After `ESC [`, until a byte of `@` to `~`.
@@ -31,8 +34,47 @@ enum Place {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queries {
     place: Place,
-    /// The sequence so far, ESC included; comes out or vanishes as a whole.
+    /// The sequence so far, its introducer included; comes out or vanishes as a whole.
     held: Vec<u8>,
+    /// Bytes of a UTF-8 character that are still to come: none of them is a C1 control.
+    rest: u8,
+}
+
+/// What stands for ESC and this letter in C1 (ECMA-48 section 5.3).
+fn c1(byte: u8) -> Option<u8> {
+    match byte {
+        0x90 => Some(b'P'),
+        0x98 => Some(b'X'),
+        0x9a => Some(b'Z'),
+        0x9b => Some(b'['),
+        0x9d => Some(b']'),
+        0x9e => Some(b'^'),
+        0x9f => Some(b'_'),
+        _ => None,
+    }
+}
+
+/// A sequence with its introducer as ESC and a letter, for [`is_query`].
+fn seven_bit(sequence: &[u8]) -> Vec<u8> {
+    let (letter, rest) = match sequence {
+        [0xc2, byte, rest @ ..] => (c1(*byte), rest),
+        [byte, rest @ ..] => (c1(*byte), rest),
+        [] => (None, sequence),
+    };
+    match letter {
+        Some(letter) => [&[ESC, letter], rest].concat(),
+        None => sequence.to_vec(),
+    }
+}
+
+/// How many bytes follow this one in a UTF-8 character.
+fn follow(byte: u8) -> u8 {
+    match byte {
+        0xc3..=0xdf => 1,
+        0xe0..=0xef => 2,
+        0xf0..=0xf4 => 3,
+        _ => 0,
+    }
 }
 
 impl Queries {
@@ -48,15 +90,16 @@ impl Queries {
     /// Gives back a sequence that was cut, and starts anew.
     pub(super) fn flush(&mut self) -> Vec<u8> {
         self.place = Place::Ground;
+        self.rest = 0;
         std::mem::take(&mut self.held)
     }
 
     fn take(&mut self, byte: u8, output: &mut Vec<u8>) {
         if self.place == Place::Ground && byte != ESC {
-            if byte != ENQ {
-                output.push(byte);
-            }
-            return;
+            return self.plain(byte, output);
+        }
+        if self.place == Place::Wide {
+            return self.wide(byte, output);
         }
         if ABORT.contains(&byte) || (byte == ESC && self.place != Place::Text) {
             output.append(&mut self.held);
@@ -66,16 +109,18 @@ impl Queries {
                 return;
             }
         }
+        self.rest = 0;
         self.held.push(byte);
         self.place = match (self.place, byte) {
-            (Place::Ground, _) => Place::Escape,
+            (Place::Ground | Place::Wide, _) => Place::Escape,
             (Place::Escape, b'[') => Place::Control,
             (Place::Escape, b']' | b'P' | b'_' | b'^' | b'X') => Place::Text,
             // Intermediates of an escape such as `ESC ( B`.
             (Place::Escape, 0x20..=0x2f) => Place::Escape,
             (Place::Control, 0x00..=0x3f) => Place::Control,
             (Place::Text, ESC) => Place::TextEscape,
-            (Place::Text, BEL) | (Place::Escape | Place::Control | Place::TextEscape, _) => {
+            // ST as a single byte; in UTF-8 it is the second of two, and then a byte more or less ends it all the same.
+            (Place::Text, BEL | 0x9c) | (Place::Escape | Place::Control | Place::TextEscape, _) => {
                 return self.end(output);
             }
             (Place::Text, _) => Place::Text,
@@ -86,9 +131,48 @@ impl Queries {
         }
     }
 
+    /// A byte outside of all sequences.
+    fn plain(&mut self, byte: u8, output: &mut Vec<u8>) {
+        if self.rest > 0 && (0x80..0xc0).contains(&byte) {
+            self.rest -= 1;
+            return output.push(byte);
+        }
+        self.rest = follow(byte);
+        match byte {
+            ENQ => {}
+            0xc2 => {
+                self.place = Place::Wide;
+                self.held.push(byte);
+            }
+            _ => self.introduce(byte, output),
+        }
+    }
+
+    /// The byte after 0xc2.
+    fn wide(&mut self, byte: u8, output: &mut Vec<u8>) {
+        self.place = Place::Ground;
+        if (0x80..0xc0).contains(&byte) {
+            return self.introduce(byte, output);
+        }
+        output.append(&mut self.held);
+        self.take(byte, output);
+    }
+
+    /// Begins a sequence if this byte is a C1 control that does.
+    fn introduce(&mut self, byte: u8, output: &mut Vec<u8>) {
+        self.held.push(byte);
+        match c1(byte) {
+            Some(b'[') => self.place = Place::Control,
+            // DECID: a sequence by itself.
+            Some(b'Z') => self.end(output),
+            Some(_) => self.place = Place::Text,
+            None => output.append(&mut self.held),
+        }
+    }
+
     fn end(&mut self, output: &mut Vec<u8>) {
         let sequence = self.flush();
-        if !is_query(&sequence) {
+        if !is_query(&seven_bit(&sequence)) {
             output.extend(sequence);
         }
     }
@@ -162,6 +246,16 @@ mod tests {
         b"\x1b]52;c;aGVsbG8=\x07",
         b"\x1bP$qm\x1b\\",
         b"\x1bP+q544e\x1b\\",
+        b"\xc2\x9bc",
+        b"\xc2\x9b6n",
+        b"\x9b6n",
+        b"\x9b>0q",
+        b"\x9a",
+        b"\xc2\x9a",
+        b"\xc2\x9d10;?\x07",
+        b"\x9d52;c;aGVsbG8=\x9c",
+        b"\xc2\x90$qm\x1b\\",
+        b"\x9f\x47a=q\x1b\\",
     ];
     const SHOWN: &[&[u8]] = &[
         b"plain \xc3\xa9\r\n\x00\xff",
@@ -179,6 +273,10 @@ mod tests {
         b"\x1b]0;router# \x07",
         b"\x1bPq#0;2;0;0;0\x1b\\",
         b"\x1b[1;24r",
+        b"\xc2\x9b31m",
+        b"\x9b1;24r",
+        // Characters that have bytes of C1 controls in them.
+        b"\xc3\x9bc \xe2\x9b\x9a6n \xf0\x9f\x9b\x9bc \xc2\xb0c",
     ];
 
     #[test]
@@ -209,7 +307,7 @@ mod tests {
     }
 
     proptest! {
-        /// Cuts between reads change nothing, and bytes without ESC and ENQ are never touched.
+        /// Cuts between reads change nothing, and ASCII without ESC and ENQ is never touched.
         #[test]
         fn splits_change_nothing(
             parts in prop::collection::vec(prop::sample::select([ASKED, SHOWN].concat()), 0..20),
@@ -222,7 +320,7 @@ mod tests {
             let mut cut = Queries::default();
             let pieces: Vec<u8> = input.chunks(size).flat_map(|chunk| cut.strip(chunk)).collect();
             prop_assert_eq!(whole, pieces);
-            let plain: Vec<u8> = noise.into_iter().filter(|byte| ![ENQ, ESC].contains(byte)).collect();
+            let plain: Vec<u8> = noise.into_iter().filter(|byte| byte.is_ascii() && ![ENQ, ESC].contains(byte)).collect();
             prop_assert_eq!(Queries::default().strip(&plain), plain);
         }
     }

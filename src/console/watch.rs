@@ -198,7 +198,7 @@ impl Silence {
     fn heard(&mut self, now: Instant) -> Option<u64> {
         let silent = now.saturating_duration_since(self.heard);
         self.heard = now;
-        std::mem::take(&mut self.told).then(|| silent.as_secs())
+        std::mem::take(&mut self.told).then_some(silent.as_secs())
     }
 }
 

@@ -60,7 +60,7 @@ where
     let mut changes = house.access().changes();
     loop {
         let worked = off_reactor(move || {
-            let found = log.next()?;
+            let found = log.go_on()?;
             Ok((log, found))
         });
         let (items, end) = match worked.await {

@@ -124,7 +124,7 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn next(&mut self) -> Result<(Vec<Item>, bool), Error> {
+    pub fn go_on(&mut self) -> Result<(Vec<Item>, bool), Error> {
         match &mut self.phase {
             Phase::Showing(showing) => showing.go_on(&self.query, self.pattern.as_ref()),
             Phase::Counting(counting) => {

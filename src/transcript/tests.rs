@@ -32,7 +32,7 @@ fn ask(dir: &Path, query: Query) -> Vec<Item> {
     let mut log = Log::new(dir, query, compiled).unwrap();
     let mut all = Vec::new();
     loop {
-        let (items, end) = log.next().unwrap();
+        let (items, end) = log.go_on().unwrap();
         all.extend(items);
         if end {
             return all;
@@ -170,7 +170,7 @@ fn who_follows_gets_lines_as_they_end_over_segments() {
     let mut more = || {
         let mut all = Vec::new();
         loop {
-            let (items, end) = log.next().unwrap();
+            let (items, end) = log.go_on().unwrap();
             all.extend(items);
             if end {
                 return texts(&all);
