@@ -20,6 +20,11 @@ pub enum Transport {
     Tcp {
         address: SocketAddr,
     },
+    /// A serial line at a terminal server, with its settings.
+    Rfc2217 {
+        address: SocketAddr,
+        line: Line,
+    },
     Ssh(SshPort),
 }
 
@@ -55,7 +60,7 @@ impl Transport {
     pub fn is_remote(&self) -> bool {
         match self {
             Self::Serial(_) => false,
-            Self::Tcp { .. } | Self::Ssh(_) => true,
+            Self::Tcp { .. } | Self::Rfc2217 { .. } | Self::Ssh(_) => true,
         }
     }
 
@@ -67,6 +72,9 @@ impl Transport {
                 &[&["serial", "port"], &["serial", "usb"]],
             )),
             Self::Tcp { address } => Some((address.to_string(), &[&["network", "tcp"]])),
+            Self::Rfc2217 { address, .. } => {
+                Some((address.to_string(), &[&["network", "rfc2217"]]))
+            }
             // A host has as many shells as are asked of it.
             Self::Ssh(_) => None,
         }
@@ -78,16 +86,37 @@ type Keys = &'static [&'static [&'static str]];
 
 fn read_network(mut table: Table<'_>) -> Option<Transport> {
     let tcp = table.take("tcp");
-    table.later(&["rfc2217"]);
-    if tcp.is_none() {
+    let rfc2217 = table.take("rfc2217");
+    let line = table.take("line");
+    let flow = table.take("flow");
+    if tcp.is_none() && rfc2217.is_none() {
         table.missing(
             "says not where to connect to".to_owned(),
-            "write tcp = \"10.0.0.9:4001\"",
+            "write rfc2217 = \"10.0.0.9:5001\" or tcp = \"10.0.0.9:4001\"",
         );
     }
     table.finish();
+    let Some(tcp) = tcp else {
+        let line = read_line(line, flow);
+        let address = rfc2217?.parsed(read_address)?;
+        return line.map(|line| Transport::Rfc2217 { address, line });
+    };
+    if let Some(second) = rfc2217 {
+        second.wrong_so(
+            "has an address already: `tcp`",
+            "make a second section of its own for it",
+        );
+        return None;
+    }
+    if let Some(field) = line.or(flow) {
+        field.wrong_so(
+            "raw TCP carries no line settings",
+            "remove it, or write rfc2217 in place of tcp",
+        );
+        return None;
+    }
     Some(Transport::Tcp {
-        address: tcp?.parsed(read_address)?,
+        address: tcp.parsed(read_address)?,
     })
 }
 

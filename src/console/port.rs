@@ -21,6 +21,7 @@ use crate::supervisor::context::Context;
 
 mod algorithms;
 mod reach;
+mod rfc2217;
 mod serial;
 mod shell;
 mod ssh;
@@ -226,6 +227,10 @@ impl Place {
             Transport::Tcp { address } => {
                 Box::pin(tcp::open(self.to_string(), self.lan.clone(), address))
             }
+            Transport::Rfc2217 { address, line } => {
+                let lan = self.lan.clone();
+                Box::pin(rfc2217::open(self.to_string(), lan, address, line))
+            }
             Transport::Ssh(wanted) => {
                 let (lan, trust) = (self.lan.clone(), self.trust.clone());
                 Box::pin(ssh::open(self.to_string(), lan, trust, wanted))
@@ -255,6 +260,7 @@ impl Place {
     pub(super) fn line(&self) -> Option<Line> {
         match &self.transport {
             Transport::Serial(serial) => Some(serial.line),
+            Transport::Rfc2217 { line, .. } => Some(*line),
             Transport::Tcp { .. } | Transport::Ssh(_) => None,
         }
     }
@@ -270,7 +276,7 @@ impl Place {
     pub(super) fn serial(&self) -> Option<&Serial> {
         match &self.transport {
             Transport::Serial(serial) => Some(serial),
-            Transport::Tcp { .. } | Transport::Ssh(_) => None,
+            Transport::Tcp { .. } | Transport::Rfc2217 { .. } | Transport::Ssh(_) => None,
         }
     }
 }
@@ -281,6 +287,7 @@ impl fmt::Display for Place {
         match &self.transport {
             Transport::Serial(serial) => write!(f, "{}", serial.port),
             Transport::Tcp { address } => write!(f, "tcp://{address}"),
+            Transport::Rfc2217 { address, .. } => write!(f, "rfc2217://{address}"),
             Transport::Ssh(wanted) => write!(f, "ssh://{}@{}", wanted.user, wanted.address),
         }
     }
