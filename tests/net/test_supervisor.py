@@ -21,10 +21,10 @@ def test_ready_is_told_once_every_door_is_open(make_board):
     board = make_board(CONFIG).start()
     assert board.socket.exists()
     listening = board.in_ns("ss", "-Hlnt").stdout
-    assert ":22 " in listening, listening
+    assert ":22 " in listening and ":443 " in listening, listening
     state = board.json("status")
     assert state["ready"] is True
-    assert set(state["doors"]) == {"ssh", "control"}
+    assert set(state["doors"]) == {"ssh", "https", "control"}
 
 
 def test_a_door_that_cannot_open_keeps_ready_back(make_board):
