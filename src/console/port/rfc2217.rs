@@ -36,7 +36,8 @@ enum Asked {
     PlainBreak,
 }
 
-type Ask = (Asked, oneshot::Sender<Result<LineState, String>>);
+type Reply = oneshot::Sender<Result<LineState, String>>;
+type Ask = (Asked, Reply);
 
 struct Remote {
     port: String,
@@ -46,11 +47,7 @@ struct Remote {
     asks: mpsc::Receiver<Ask>,
     asking: mpsc::Sender<Ask>,
     /// The answers that are waited for, who waits, and until when.
-    waiting: Option<(
-        u16,
-        oneshot::Sender<Result<LineState, String>>,
-        Pin<Box<Sleep>>,
-    )>,
+    waiting: Option<(u16, Reply, Pin<Box<Sleep>>)>,
 }
 
 /// Connects by the interface `lan`, offers COM-PORT and sets the line.
