@@ -1,8 +1,8 @@
 //! Opens and sets up a tty by ioctl. The only unsafe code of the console room; it does no other I/O.
 //!
-//! `serialport::open`, which tokio-serial would use, is avoided: it turns `O_NONBLOCK` off in between, fails with
+//! The crates for serial ports are avoided: `serialport::open` turns `O_NONBLOCK` off in between, fails with
 //! "Settings did not apply correctly" on drivers that round a flag, and leaves HUPCL set, so that a restart of oobd
-//! would drop DTR and reset the device. What is opened here is handed to tokio-serial for the reading and writing.
+//! would drop DTR and reset the device. What is opened here is read and written by `port/serial`.
 
 #![allow(
     unsafe_code,
@@ -11,14 +11,13 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::libc;
-use serialport::TTYPort;
-use tokio_serial::SerialStream;
+use tokio::io::unix::AsyncFd;
 
 use super::port::Error;
 use super::wires;
@@ -71,7 +70,7 @@ mod sys {
 /// A tty that is ours, set up as the line says.
 #[derive(Debug)]
 pub(super) struct Opened {
-    pub port: TTYPort,
+    pub fd: OwnedFd,
     /// Baud rate the driver really uses, when it differs from what was asked.
     pub baud_in_effect: Option<u32>,
     /// Modem lines and counters at the start.
@@ -105,10 +104,8 @@ pub(super) fn open(path: &Path, line: Line, dtr: bool) -> Result<Opened, Error> 
     let baud_in_effect = set_line(fd.as_fd(), line, &port)?;
     relax(fd.as_fd());
     let reading = wires::read(fd.as_fd()).unwrap_or_default();
-    // SAFETY: the descriptor is open and its ownership passes to the TTYPort, which closes it.
-    let port = unsafe { TTYPort::from_raw_fd(fd.into_raw_fd()) };
     Ok(Opened {
-        port,
+        fd,
         baud_in_effect,
         reading,
     })
@@ -264,10 +261,14 @@ fn lock(fd: &OwnedFd) -> io::Result<()> {
     }))
 }
 
-/// The descriptor of a port that tokio-serial owns.
-pub(super) fn borrow(stream: &SerialStream) -> BorrowedFd<'_> {
-    // SAFETY: the descriptor stays open for as long as the stream lives, and the borrow ends before.
-    unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }
+/// Has the runtime watch an open tty.
+///
+/// # Errors
+/// It cannot.
+pub(super) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is owned by what is given back, which never lets it out, so that it is neither closed nor
+    // replaced while the runtime watches it.
+    Ok(unsafe { AsyncFd::register(fd) }?)
 }
 
 fn done(result: nix::Result<libc::c_int>) -> io::Result<()> {

@@ -1,19 +1,13 @@
-//! A tty as a port: bytes by tokio-serial, orders by ioctl on the blocking pool. Never flushes, never shuts down.
-//!
-//! tokio-serial's `flush` and `shutdown` call `tcdrain` on the executor, which stands still for as long as the device
-//! holds us off; its `readable` never clears readiness. Only `poll_read` and `poll_write` are used.
+//! A tty as a port: bytes as they come, orders by ioctl on the blocking pool. Never drains.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_serial::SerialStream;
 
 use super::{Control, Doing, Error, Moved, ORDER_LIMIT, Port};
 use crate::config::{self, Dtr, Line, PortName};
@@ -22,14 +16,16 @@ use crate::console::tty;
 use crate::console::wires::{self, Output};
 use crate::line::{BAUDS, Flow, LineState, Order};
 
+mod bytes;
 mod sense;
 
+use bytes::Tty;
 use sense::Sense;
 
 struct Serial {
     port: String,
     config: config::Serial,
-    stream: SerialStream,
+    tty: Tty,
     /// Baud rate in effect when the driver rounded it.
     rounded: Option<u32>,
     /// Changed by orders and by what is sensed.
@@ -68,7 +64,7 @@ pub(super) async fn open(
     let opened = tokio::task::spawn_blocking(opening)
         .await
         .map_err(|error| io(io::Error::other(error)))??;
-    let stream = SerialStream::try_from(opened.port).map_err(|error| io(error.into()))?;
+    let tty = Tty::new(opened.fd).map_err(io)?;
     let (rounded, reading) = (opened.baud_in_effect, opened.reading);
     let baud = rounded.unwrap_or(line.baud);
     let state = LineState {
@@ -79,11 +75,11 @@ pub(super) async fn open(
         faults: reading.counts.map(|counts| counts.since(counts)),
         ..LineState::default()
     };
-    let fd = tty::borrow(&stream).try_clone_to_owned().map_err(io)?;
+    let fd = tty.as_fd().try_clone_to_owned().map_err(io)?;
     Ok(Box::new(Serial {
         port,
         config,
-        stream,
+        tty,
         rounded,
         state: Arc::new(watch::Sender::new(state)),
         sense: Sense::new(fd, reading),
@@ -115,7 +111,7 @@ impl Port for Serial {
             return Poll::Ready(Moved::Told(self.state()));
         }
         if !output.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(context, output) {
+            match self.tty.poll_write(context, output) {
                 Poll::Ready(Ok(count)) => return Poll::Ready(Moved::Wrote(count)),
                 Poll::Ready(Err(error)) => return Poll::Ready(lost(&error)),
                 Poll::Pending => {}
@@ -124,12 +120,9 @@ impl Port for Serial {
         if !read {
             return Poll::Pending;
         }
-        let mut buffer = ReadBuf::new(input);
-        match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
-            Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                Poll::Ready(Moved::Lost("it was unplugged".into()))
-            }
-            Poll::Ready(Ok(())) => Poll::Ready(Moved::Read(buffer.filled().len())),
+        match self.tty.poll_read(context, input) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Moved::Lost("it was unplugged".into())),
+            Poll::Ready(Ok(count)) => Poll::Ready(Moved::Read(count)),
             Poll::Ready(Err(error)) => Poll::Ready(lost(&error)),
             Poll::Pending => Poll::Pending,
         }
@@ -137,7 +130,7 @@ impl Port for Serial {
 
     /// A second descriptor of the same open port. Drop it as soon as the port is lost.
     fn control(&self) -> Result<Arc<dyn Control>, Error> {
-        let fd = tty::borrow(&self.stream).try_clone_to_owned();
+        let fd = self.tty.as_fd().try_clone_to_owned();
         let fd = fd.map_err(|source| Error::Io {
             port: self.port.clone(),
             what: "control",
@@ -161,7 +154,7 @@ impl Port for Serial {
     }
 
     fn discard_output(&mut self) {
-        tty::discard_output(tty::borrow(&self.stream));
+        tty::discard_output(self.tty.as_fd());
     }
 }
 
