@@ -45,6 +45,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A connection that lasts shorter is none.
 const STEADY: Duration = Duration::from_secs(3);
+/// At the start of the board the LAN may need so long: until then nobody is told that the server does not answer.
+const START: Duration = Duration::from_secs(15);
 /// Lost bytes of a server that is up are told at most this often.
 const TELL_LOST_EVERY: Duration = Duration::from_secs(60);
 /// Transcripts of consoles that are no more are looked at this often.
@@ -182,6 +184,9 @@ struct Export {
     down: bool,
     lost: u64,
     lost_told: Option<Instant>,
+    begun: Instant,
+    /// It was connected to at least once.
+    seen: bool,
 }
 
 impl Export {
@@ -204,6 +209,8 @@ impl Export {
             down: false,
             lost: 0,
             lost_told: None,
+            begun: Instant::now(),
+            seen: false,
             syslog,
         }
     }
@@ -214,6 +221,7 @@ impl Export {
         loop {
             let reason = match Link::open(&self.syslog, &self.interface).await {
                 Ok(link) => {
+                    self.seen = true;
                     let begun = Instant::now();
                     let reason = self.carry(link).await;
                     if begun.elapsed() >= STEADY {
@@ -270,7 +278,8 @@ impl Export {
     }
 
     async fn failed(&mut self, reason: String) {
-        if std::mem::replace(&mut self.down, true) {
+        let starting = !self.seen && self.begun.elapsed() < START;
+        if starting || std::mem::replace(&mut self.down, true) {
             return;
         }
         tracing::warn!(to = self.to, reason, "the syslog server does not answer");

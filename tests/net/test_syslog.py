@@ -161,5 +161,6 @@ def test_a_server_with_another_certificate_gets_nothing(house):
     one.start()
     lan_is_up(one)
     say(one, lines(0, 5))
-    assert "certificate" in one.seen("ExportFailed", "tls:")["reason"]
+    wait_for("the fault", lambda: one.happened("ExportFailed"), 60)
+    assert "certificate" in one.happened("ExportFailed")[0]["reason"]
     assert not server.rows()

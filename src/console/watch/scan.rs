@@ -185,14 +185,12 @@ mod tests {
     }
 
     fn names(found: &[Found]) -> Vec<(&str, &str)> {
-        let name = |found| match found {
-            &Found::Pattern {
-                ref pattern,
-                ref line,
-                ..
-            } => (pattern.as_str(), line.as_str()),
-            other => panic!("{other:?}"),
-        };
+        fn name(found: &Found) -> (&str, &str) {
+            match found {
+                Found::Pattern { pattern, line, .. } => (pattern, line),
+                other => panic!("{other:?}"),
+            }
+        }
         found.iter().map(name).collect()
     }
 
