@@ -32,7 +32,7 @@ use crate::transcript;
 
 /// Bytes read at once; what the kernel's line discipline holds.
 const READ_MAX: usize = 4096;
-/// A read this long comes from a fast line: read on without a pause.
+/// A read this long comes from a fast line, of which a short one says nothing: read on without a pause.
 const BULK: usize = 1024;
 /// Pause after short reads that follow each other and that nobody typed for, so that a running line costs 300 turns a
 /// second and not 3000. What comes after silence and the echo of what is typed go at once.
@@ -140,6 +140,7 @@ pub(super) async fn run(
         typist: None,
         gather_until: None,
         read_at: Instant::now(),
+        bulk_at: None,
         room: stream.capacity(),
         reminded: None,
         phase: PortPhase::Gone,
@@ -267,8 +268,9 @@ struct Owner<'a> {
     /// Who typed them, where that is kept.
     typist: Option<String>,
     gather_until: Option<Instant>,
-    /// When the port last gave something.
+    /// When the port last gave something, and when it last gave much.
     read_at: Instant,
+    bulk_at: Option<Instant>,
     /// Bytes that the ring holds.
     room: u64,
     reminded: Option<Instant>,
@@ -297,7 +299,11 @@ impl Owner<'_> {
         let now = Instant::now();
         let running = now.saturating_duration_since(self.read_at) < RUNNING;
         self.read_at = now;
-        self.gather_until = if running && data.len() < BULK {
+        if data.len() >= BULK {
+            self.bulk_at = Some(now);
+        }
+        let fast = |at: Instant| now.saturating_duration_since(at) < RUNNING;
+        self.gather_until = if running && !self.bulk_at.is_some_and(fast) {
             Some(now + GATHER)
         } else {
             self.moment()

@@ -31,13 +31,20 @@ def receive(client):
     return data
 
 
-def settle(client, master, quiet=0.2):
-    """Takes away what either side says by itself, until both are quiet."""
-    end = time.monotonic() + quiet
-    while (left := end - time.monotonic()) > 0:
-        for one in select.select([client, master], [], [], left)[0]:
-            if receive(client) if one is client else read(master):
-                end = time.monotonic() + quiet
+def settle(client, master):
+    """Past what a session shows first: reads up to a line that the device says now. It is said again, with another number, as long
+    as the session is not there yet; CAN ends a sequence that history was cut in."""
+    got, mark, said, end = b"", None, 0, time.monotonic() + 2 * PATIENCE
+    while mark is None or not got.endswith(mark):
+        now = time.monotonic()
+        if now > end:
+            raise TimeoutError(f"the first line did not arrive; there was {got[-80:]!r}")
+        if now >= said + 0.5:
+            said, mark = now, b"the bench begins %d\r\n" % (now * 1000)
+            write(master, b"\x18\r\n" + mark)
+        if select.select([client], [], [], 0.1)[0]:
+            got += receive(client)
+    read(master)
 
 
 def round_trips(client, master, count, chance=random.Random(3)):
