@@ -337,6 +337,10 @@ pub fn sample(count: usize) -> Vec<u8> {
 
 /// As [`sample`], without what a watcher's terminal would react to.
 pub fn text(count: usize) -> Vec<u8> {
-    let plain = |byte: u8| if byte < 0x20 { b'_' } else { byte };
+    // Neither control characters nor C1 introducers, which watchers do not see.
+    let plain = |byte: u8| match byte {
+        0..0x20 | 0x80..0xa0 => b'_',
+        _ => byte,
+    };
     sample(count).into_iter().map(plain).collect()
 }
