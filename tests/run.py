@@ -29,7 +29,7 @@ STAGES = {
     "net": (PYTEST + ["-n", "4", "tests/net"], "pytest", 1800),
     "image": (["bash", "-c", "scripts/build-image qemu && tests/lab/build-disk"], "exit", 2400),
     "build": (lab("image_build"), "pytest", 1200),
-    "lab": (lab("hotspot", "gateway", "addresses", "console", "crash", "wifi_recovery"), "pytest", 3300),
+    "lab": (lab("hotspot", "gateway", "addresses", "console", "console_port", "crash", "wifi_recovery"), "pytest", 3300),
     "boot": (lab("run", "image_boot", "power"), "pytest", 3300),
     "card": (["bash", "-c", "scripts/build-image rpi4 && exec \"$@\"", "card"] + lab("image_rpi4"), "pytest", 1800),
 }
