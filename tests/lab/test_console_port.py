@@ -17,21 +17,21 @@ serial = {{ usb = "2:0", line = "115200n8" }}
 """
 
 
-PTYS = []
-
-
 class Spare:
-    """The second adapter and what is at its far end: a talker on a socket, or a pty whose modem lines are all down."""
+    """The second adapter and what is at its far end: a talker on a socket, or a pty whose modem lines are all down.
+
+    One for the life of a QEMU: a far end that was made is kept. QEMU leads a session, so the pty became its terminal, and closing it
+    would send QEMU SIGHUP.
+    """
 
     def __init__(self, rack):
         self.rack, self.qmp = rack, rack.machine.qmp
-        self.sock = rack.machine.work / "spare.sock"
-        self.plugged = None
-        self.heard, self.peer, self.pty = b"", None, None
+        self.plugged, self.heard = None, b""
+        path = str(rack.machine.work / "spare.sock")
         self.qmp("chardev-add", id="spare-talker", backend={"type": "socket", "data": {
-            "addr": {"type": "unix", "data": {"path": str(self.sock)}}, "server": True, "wait": False}})
+            "addr": {"type": "unix", "data": {"path": path}}, "server": True, "wait": False}})
         self.peer = socket.socket(socket.AF_UNIX)
-        self.peer.connect(str(self.sock))
+        self.peer.connect(path)
         threading.Thread(target=self._hear, daemon=True).start()
         self.pty = os.openpty()
         self.qmp("chardev-add", id="spare-dark", backend={"type": "serial", "data": {"device": os.ttyname(self.pty[1])}})
@@ -60,21 +60,17 @@ class Spare:
 
     def end(self):
         if self.plugged:
-            self.qmp("device_del", id="spare")
-        self.rack.until("the spare's chardevs are free", self._free, 30)
-        self.peer.close()
-        # The pty stays open: QEMU leads a session, so it became its terminal, and closing it would send QEMU SIGHUP.
-        PTYS.append(self.pty)
-
-    def _free(self):
-        have = {c["label"] for c in self.qmp("query-chardev")}
-        for name in have & {"spare-talker", "spare-dark"}:
-            self.qmp("chardev-remove", id=name)
-        return True
+            self.unplug()
 
 
 def console(rack, name):
     return rack.status()["consoles"][name]
+
+
+def both(rack):
+    """The board's serial ports by position, once both adapters are among them."""
+    ports = {port["position"]: port for port in rack.status()["ports"] if port["position"]}
+    return ports if {f"{BUS}/1:0", f"{BUS}/2:0"} <= set(ports) else None
 
 
 def phase(rack, name):
@@ -87,7 +83,7 @@ def spare(rack):
 serial = {{ port = "{SERIAL_PORT}", line = "9600n8" }}
 """, CONSOLES))
     rack.until("the switch's port is open by its position", lambda: phase(rack, "core-switch") == "open" and console(rack, "core-switch")["port"] == f"usb {BUS}/1:0", 60)
-    it = Spare(rack)
+    it = rack.machine.spare = getattr(rack.machine, "spare", None) or Spare(rack)
     try:
         yield it
     finally:
@@ -98,9 +94,8 @@ def test_two_adapters_are_told_apart_by_where_they_are(rack, spare):
     assert phase(rack, "spare") == "gone"
     spare.plug()
     rack.until("the spare port is open", lambda: phase(rack, "spare") == "open", 30)
-    ports = rack.status()["ports"]
-    where = {port["position"]: port for port in ports if port["position"]}
-    assert {f"{BUS}/1:0", f"{BUS}/2:0"} <= set(where)
+    # The list follows the uevent, which may come after the console has found its port.
+    where = rack.until("both positions are listed", lambda: both(rack), 30)
     assert where[f"{BUS}/2:0"]["driver"] == "ftdi_sio" and where[f"{BUS}/2:0"]["usb_id"] == "0403:6001"
     listed = rack.oobctl("console", "ports").text
     assert "core-switch" in listed and "spare" in listed and f"{BUS}/2:0" in listed
@@ -115,8 +110,7 @@ def test_two_adapters_are_told_apart_by_where_they_are(rack, spare):
     rack.until("the spare port is back", lambda: phase(rack, "spare") == "open", 30)
     rack.machine.plug_serial()
     rack.until("the switch's port is back", lambda: phase(rack, "core-switch") == "open", 30)
-    now = {port["position"]: port["device"] for port in rack.until("both are listed", lambda: [p for p in rack.status()["ports"] if p["position"]][1:] and rack.status()["ports"], 30)}
-    assert now[f"{BUS}/2:0"] == where[f"{BUS}/1:0"]["device"], "the names were meant to be swapped"
+    rack.until("the names are swapped", lambda: both(rack) and both(rack)[f"{BUS}/2:0"]["device"] == where[f"{BUS}/1:0"]["device"], 30)
     spare.say("still the spare one\r\n")
     rack.until("its words on its console again", lambda: console(rack, "spare")["last_line"] == "still the spare one", 30)
 
