@@ -8,7 +8,6 @@ use oobd::event::Kind;
 use oobd::fact::PortPhase;
 
 #[path = "support/console.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
 mod support;
 use support::{Bench, Device, wait_for};
 
