@@ -69,7 +69,7 @@ mode = "{keys['mode']}"
 
 [uplink.hotspot]
 wifi = {{ interface = "wlan0", ssid = [{keys['ssid']}], passphrase = "{keys['passphrase']}", country = "US"{keys['wifi']} }}
-accept = ["ssh"]
+accept = ["ssh", "https"]
 
 [probe]
 targets = ["tcp:{INTERNET4}:443", "tcp:[{INTERNET6}]:443"]
