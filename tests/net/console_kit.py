@@ -141,12 +141,13 @@ class Rack:
     def phase(self, name, wanted, why="", timeout=15):
         """Waits for a phase, and for words in its reason."""
         def there():
-            now = self.console(name)
-            return now if now["phase"] == wanted and why in now["why"] else None
+            # While a reload restarts it, it is not in the list.
+            now = self.board.json("console", "list")["consoles"].get(name)
+            return now if now and now["phase"] == wanted and why in now["why"] else None
         try:
             return wait_for(f"console {name} is {wanted} {why}", there, timeout)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.console(name)}") from None
+            raise AssertionError(f"{error}\n{self.board.json('console', 'list')}") from None
 
     def kinds(self, *wanted):
         return [kind for kind in self.board.kinds() if kind in wanted]
