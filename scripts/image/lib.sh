@@ -75,10 +75,12 @@ cached() {
 in_builder() {
   unshare -m --propagation private bash -euc '
     b=$1 repo=$2 cache=$3 here=$4; shift 4
+    # First: the checkout may lie below it.
+    mount -t tmpfs -o mode=1777 tmp "$b/tmp"
     for d in "$repo" "$cache" "${CARGO_HOME:-$HOME/.cargo}"; do
       mkdir -p "$d" "$b$d"; mount --rbind "$d" "$b$d"
     done
-    mount -t proc proc "$b/proc"; mount --rbind /dev "$b/dev"; mount -t tmpfs -o mode=1777 tmp "$b/tmp"
+    mount -t proc proc "$b/proc"; mount --rbind /dev "$b/dev"
     for f in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
       [ -e "$f" ] && [ -e "$b$f" ] && mount --bind "$(readlink -f "$f")" "$b$f"
     done
