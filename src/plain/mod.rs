@@ -159,19 +159,20 @@ async fn serve(
     slot: Slot,
     severed: CancellationToken,
 ) {
+    // Boxed: else each connection would take the room of the largest kind, twice over.
     match house.door.kind {
         PlainKind::Telnet => {
-            let talk = telnet::serve(&house, &wire, peer, &slot);
+            let talk = Box::pin(telnet::serve(&house, &wire, peer, &slot));
             severed.run_until_cancelled(talk).await;
         }
         PlainKind::Raw => {
             slot.signed_in();
-            raw::serve(&house, &wire, peer).await;
+            Box::pin(raw::serve(&house, &wire, peer)).await;
         }
         PlainKind::Rfc2217 => {
             slot.signed_in();
             house.enter().await;
-            rfc2217::serve(&house, &wire, peer).await;
+            Box::pin(rfc2217::serve(&house, &wire, peer)).await;
             house.leave().await;
         }
     }

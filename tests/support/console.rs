@@ -196,7 +196,11 @@ impl Bench {
             start: Start::History(history),
             ..Attach::default()
         };
-        Session(self.commands.attach(request).await.expect("attach"))
+        let attached = self.commands.attach(request).await.expect("attach");
+        // The state follows the answer; who asks it next must not see the desk as it was before.
+        let seated = |now: &fact::Console| now.sessions.iter().any(|s| s.id == attached.session);
+        self.until("seated", seated).await;
+        Session(attached)
     }
 
     pub async fn command(&self, command: Command) -> Result<Reply, Refusal> {
