@@ -89,7 +89,13 @@ class Contender:
             self.clients.pop().close()
 
     def stop(self):
-        self.close_all()
+        try:
+            self.close_all()
+        finally:
+            self.kill()
+            self.farm.close()
+
+    def kill(self):
         if self.process and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
             try:
@@ -97,7 +103,6 @@ class Contender:
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
-        self.farm.close()
 
 
 class Relay(Contender):
