@@ -1,8 +1,10 @@
 //! The way down: owners publish events and facts here. An event is on flash before anybody acts on it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::event::{Event, Kind};
 use crate::fact::Fact;
@@ -12,6 +14,8 @@ use crate::state::Store;
 const WAITING_EVENTS: usize = 256;
 /// Events a slow subscriber may lag behind before it is told how many it missed.
 const LAG: usize = 1024;
+/// Longest that [`Bus::publish_soon`] waits.
+const SOON: Duration = Duration::from_secs(2);
 
 /// An event on its way to the journal.
 #[derive(Debug)]
@@ -75,6 +79,14 @@ impl Bus {
         };
         self.publishes.send(publish).await.map_err(|_| Closed)?;
         durable.await.map_err(|_| Closed)
+    }
+
+    /// Journals an event that nobody may be kept waiting for: flash that has stalled must not keep an operator out. After
+    /// two seconds it stays on its way, and the caller goes on.
+    pub async fn publish_soon(&self, source: &str, kind: Kind) {
+        if timeout(SOON, self.publish(source, kind)).await.is_err() {
+            tracing::warn!("the journal is slow; an event of {source} is not durable yet");
+        }
     }
 
     /// Durable events from now on. A lagging receiver gets `RecvError::Lagged` and reads the gap from the journal.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,9 +21,6 @@ use crate::tcp::{Crowd, Slot};
 
 use super::basic::Basic;
 use super::sessions::Sessions;
-
-/// Longest wait for an event to be durable.
-const JOURNAL_LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct House {
@@ -88,12 +84,8 @@ impl House {
         self.config.borrow().idle
     }
 
-    /// Journals an event of this door. Flash that has stalled must not keep an operator out: the event stays on its way,
-    /// and we go on.
+    /// Journals an event of this door, as [`Bus::publish_soon`] does.
     pub(super) async fn publish(&self, kind: Kind) {
-        let durable = self.bus.publish(&self.owner, kind);
-        if timeout(JOURNAL_LIMIT, durable).await.is_err() {
-            tracing::warn!("the journal is slow; an event of this door is not durable yet");
-        }
+        self.bus.publish_soon(&self.owner, kind).await;
     }
 }

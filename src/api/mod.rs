@@ -27,9 +27,8 @@ use axum::middleware::from_fn;
 use axum::routing::{delete, get, post};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::{TlsAcceptor, rustls};
-use tokio_util::sync::CancellationToken;
 
 use crate::access::Directory;
 use crate::config::Https;
@@ -45,8 +44,6 @@ use answer::Fault;
 use certificate::Shown;
 use house::House;
 
-/// Pause after an accept error (no descriptors left); the clients wait in the backlog meanwhile.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// What open connections get to say goodbye when the board stops.
 const GOODBYE: Duration = Duration::from_millis(2500);
 /// How often idle sessions are looked for.
@@ -85,8 +82,7 @@ pub async fn run(
             .await;
     }
     let listener = tcp::listen(port).map_err(|source| Error::Listen { port, source })?;
-    let address = listener.local_addr();
-    let address = address.map_or_else(|_| port.to_string(), |address| address.to_string());
+    let address = tcp::address(&listener, port);
     let mut door = Showing {
         own: own.value,
         address,
@@ -131,14 +127,8 @@ pub async fn run(
                 house.sessions.expire(house.idle());
                 door.look_at_clock(&ctx).await;
             }
-            // cancel-safe: a connection that is not taken stays in the backlog
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => take(&house, &acceptor, &router, stream, peer),
-                Err(e) => {
-                    tracing::warn!("cannot accept: {e}");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
+            // cancel-safe: see tcp::accept
+            (stream, peer) = tcp::accept(&listener) => take(&house, &acceptor, &router, stream, peer),
         }
     }
     drop(listener);
@@ -229,14 +219,7 @@ fn take(
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let peer = tcp::canonical(peer);
-    if !house.access.admits(peer.ip()) {
-        tracing::debug!(%peer, "too many connections in a short time");
-        return;
-    }
-    let severed = CancellationToken::new();
-    let Some(slot) = house.crowd.admit(peer.ip(), severed.clone()) else {
-        tracing::debug!(%peer, "too many connections at once");
+    let Some((slot, severed)) = house.crowd.welcome(Some(&house.access), peer) else {
         return;
     };
     if let Err(e) = tcp::prepare(&stream).and_then(|()| tcp::keep_unsent_short(&stream)) {

@@ -186,6 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                     continue;
                 }
             };
+            let keys = matches!(request, Request::Join { .. });
             match request {
                 Request::State => {
                     let state = self.house.state_for(&person);
@@ -205,16 +206,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                     console,
                     write,
                     history,
-                } => {
-                    let wanted = Wanted {
-                        console,
-                        write,
-                        history,
-                        keys: false,
-                    };
-                    return self.attach(wanted, &person).await;
                 }
-                Request::Join {
+                | Request::Join {
                     console,
                     write,
                     history,
@@ -223,7 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                         console,
                         write,
                         history,
-                        keys: true,
+                        keys,
                     };
                     return self.attach(wanted, &person).await;
                 }

@@ -21,8 +21,6 @@ use crate::state::Store;
 use crate::supervisor::context::{Context, Dirs};
 use crate::tcp::Crowd;
 
-/// Longest wait for an event to be durable.
-const JOURNAL_LIMIT: Duration = Duration::from_secs(2);
 /// A program that comes back at once may find its own last session still leaving: it waits this long for the keyboard.
 const KEYBOARD_LIMIT: Duration = Duration::from_millis(300);
 
@@ -78,12 +76,9 @@ impl House {
         format!("{} {peer}", self.door.kind)
     }
 
-    /// Journals an event of this door; flash that has stalled does not keep anybody out.
+    /// Journals an event of this door, as [`Bus::publish_soon`] does.
     pub(super) async fn publish(&self, kind: Kind) {
-        let durable = self.bus.publish(&self.name, kind);
-        if timeout(JOURNAL_LIMIT, durable).await.is_err() {
-            tracing::warn!("the journal is slow; an event of this door is not durable yet");
-        }
+        self.bus.publish_soon(&self.name, kind).await;
     }
 
     /// Seats a program. The refusal is for the log: a stream of device bytes has no place for words.

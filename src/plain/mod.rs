@@ -30,8 +30,6 @@ use crate::tcp::{self, Slot};
 use house::House;
 use wire::Wire;
 
-/// Pause after an accept error (no descriptors left); the clients wait in the backlog meanwhile.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// What open connections get to say goodbye when the door closes.
 const GOODBYE: Duration = Duration::from_millis(2000);
 
@@ -55,8 +53,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     let port = door.port;
     let listener = tcp::listen(port).map_err(|source| Error::Listen { port, source })?;
-    let address = listener.local_addr();
-    let address = address.map_or_else(|_| port.to_string(), |address| address.to_string());
+    let address = tcp::address(&listener, port);
     tracing::info!(door = ctx.name, address, "open");
     ctx.observe(Fact::Door(Door {
         name: ctx.name.clone(),
@@ -80,14 +77,8 @@ pub async fn run(
             () = pulse.beat() => {}
             // cancel-safe: recv loses nothing. Nobody has a command for this door; dropping the ask says so at once.
             ask = ctx.asks.recv(), if asks_open => asks_open = ask.is_some(),
-            // cancel-safe: a connection that is not taken stays in the backlog
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => take(&house, stream, peer),
-                Err(e) => {
-                    tracing::warn!("cannot accept: {e}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
+            // cancel-safe: see tcp::accept
+            (stream, peer) = tcp::accept(&listener) => take(&house, stream, peer),
         }
     }
     drop(listener);
@@ -114,7 +105,6 @@ impl Drop for Shown {
 
 /// Takes one connection, or drops it at once: before anything is allocated for it.
 fn take(house: &Arc<House>, stream: TcpStream, peer: SocketAddr) {
-    let peer = tcp::canonical(peer);
     if !house.door.admits(peer.ip()) {
         if house.access.reports(peer.ip()) {
             let (house, tracker) = (house.clone(), house.tracker.clone());
@@ -133,13 +123,8 @@ fn take(house: &Arc<House>, stream: TcpStream, peer: SocketAddr) {
         return;
     }
     let signs_in = house.door.kind == PlainKind::Telnet;
-    if signs_in && !house.access.admits(peer.ip()) {
-        tracing::debug!(%peer, "too many connections in a short time");
-        return;
-    }
-    let severed = CancellationToken::new();
-    let Some(slot) = house.crowd.admit(peer.ip(), severed.clone()) else {
-        tracing::debug!(%peer, "too many connections at once");
+    let access = signs_in.then_some(&*house.access);
+    let Some((slot, severed)) = house.crowd.welcome(access, peer) else {
         return;
     };
     match Wire::new(stream) {

@@ -1,11 +1,9 @@
 //! What every connection shares: the rooms it may ask, and the limits that hold for all of them. No I/O.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use russh::keys::PrivateKey;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,8 +19,6 @@ use crate::tcp::Crowd;
 
 use super::algorithms;
 
-/// Longest wait for an event to be durable.
-const JOURNAL_LIMIT: Duration = Duration::from_secs(2);
 /// Forwarded connections over all sessions; two descriptors each.
 const FORWARDS: usize = 256;
 
@@ -71,12 +67,8 @@ impl House {
         }
     }
 
-    /// Journals an event of this door. Flash that has stalled must not keep an operator out: the event stays on its way,
-    /// and we go on.
+    /// Journals an event of this door, as [`Bus::publish_soon`] does.
     pub(super) async fn publish(&self, kind: Kind) {
-        let durable = self.bus.publish(&self.owner, kind);
-        if timeout(JOURNAL_LIMIT, durable).await.is_err() {
-            tracing::warn!("the journal is slow; an event of this door is not durable yet");
-        }
+        self.bus.publish_soon(&self.owner, kind).await;
     }
 }

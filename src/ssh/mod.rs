@@ -23,7 +23,6 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use crate::access::Directory;
 use crate::config;
@@ -36,8 +35,6 @@ use crate::tcp;
 
 use house::House;
 
-/// Pause after an accept error (no descriptors left); the clients wait in the backlog meanwhile.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// A console's own port that cannot be opened is tried again after this.
 const LANDING_RETRY: Duration = Duration::from_secs(5);
 /// What open connections get to say goodbye when the board stops.
@@ -81,8 +78,7 @@ pub async fn run(
         port: config.port,
         source,
     })?;
-    let address = listener.local_addr();
-    let address = address.map_or_else(|_| config.port.to_string(), |address| address.to_string());
+    let address = tcp::address(&listener, config.port);
     tracing::info!(address, fingerprint = key.fingerprint, "ssh is open");
     ctx.observe(Fact::Door(Door {
         name: "ssh".into(),
@@ -112,14 +108,8 @@ pub async fn run(
             () = pulse.beat() => {}
             // cancel-safe: recv loses nothing. Nobody has a command for this door; dropping the ask says so at once.
             ask = ctx.asks.recv(), if asks_open => asks_open = ask.is_some(),
-            // cancel-safe: a connection that is not taken stays in the backlog
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => take(&house, stream, peer, None),
-                Err(e) => {
-                    tracing::warn!("cannot accept: {e}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
+            // cancel-safe: see tcp::accept
+            (stream, peer) = tcp::accept(&listener) => take(&house, stream, peer, None),
         }
     }
     drop(listener);
@@ -149,13 +139,8 @@ async fn land(house: Arc<House>, landing: Landing) {
         };
         tracing::info!(console, port, "ssh to one console is open");
         loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => take(&house, stream, peer, Some(&console)),
-                Err(e) => {
-                    tracing::warn!("cannot accept: {e}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
+            let (stream, peer) = tcp::accept(&listener).await;
+            take(&house, stream, peer, Some(&console));
         }
     };
     stop.run_until_cancelled(serve).await;
@@ -163,14 +148,7 @@ async fn land(house: Arc<House>, landing: Landing) {
 
 /// Takes one connection, or drops it at once when its source or the board holds too many.
 fn take(house: &Arc<House>, stream: TcpStream, peer: std::net::SocketAddr, console: Option<&str>) {
-    let peer = tcp::canonical(peer);
-    if !house.access.admits(peer.ip()) {
-        tracing::debug!(%peer, "too many connections in a short time");
-        return;
-    }
-    let severed = CancellationToken::new();
-    let Some(slot) = house.crowd.admit(peer.ip(), severed.clone()) else {
-        tracing::debug!(%peer, "too many connections at once");
+    let Some((slot, severed)) = house.crowd.welcome(Some(&house.access), peer) else {
         return;
     };
     if let Err(e) = tcp::prepare(&stream) {

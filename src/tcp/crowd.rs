@@ -1,12 +1,12 @@
 //! How many connections there may be, and who has to go when strangers crowd the door. Opens and reads nothing.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Source;
+use crate::access::{Directory, Source};
 
 /// Connections at once, signed in or not: about 60 KiB each while nothing flows.
 const CONNECTIONS: usize = 192;
@@ -42,9 +42,29 @@ pub struct Slot {
 }
 
 impl Crowd {
+    /// A place for a new connection, and the token that ends it when it has to make room for others. `None`, as the log
+    /// says, when its source comes too often (`access` counts those that sign in) or too many are there.
+    #[must_use]
+    pub fn welcome(
+        &self,
+        access: Option<&Directory>,
+        peer: SocketAddr,
+    ) -> Option<(Slot, CancellationToken)> {
+        if access.is_some_and(|access| !access.admits(peer.ip())) {
+            tracing::debug!(%peer, "too many connections in a short time");
+            return None;
+        }
+        let severed = CancellationToken::new();
+        let slot = self.admit(peer.ip(), severed.clone());
+        if slot.is_none() {
+            tracing::debug!(%peer, "too many connections at once");
+        }
+        Some((slot?, severed))
+    }
+
     /// Room for one more connection from here; `cut` ends it when it has to make room for others.
     #[must_use]
-    pub fn admit(&self, from: IpAddr, cut: CancellationToken) -> Option<Slot> {
+    fn admit(&self, from: IpAddr, cut: CancellationToken) -> Option<Slot> {
         let source = Source::from(from);
         let mut table = self.table();
         let here = table

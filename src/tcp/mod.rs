@@ -7,4 +7,4 @@ mod socket;
 
 pub use crowd::{Crowd, Slot};
 pub use lan::connect;
-pub use socket::{Cuttable, canonical, keep_unsent_short, listen, prepare};
+pub use socket::{Cuttable, accept, address, keep_unsent_short, listen, prepare};

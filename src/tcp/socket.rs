@@ -9,6 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Connections that may wait to be accepted.
@@ -18,6 +19,8 @@ const USER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Bytes written and not sent yet, past which a connection takes no more.
 const UNSENT: u32 = 128 * 1024;
+/// Pause after an accept error (no descriptors left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Listens on every address, IPv6 and IPv4 in one socket; on IPv4 alone where the kernel has no IPv6. Port 0 takes a free one.
 ///
@@ -36,6 +39,28 @@ pub fn listen(port: u16) -> io::Result<TcpListener> {
         Ok(socket) => socket,
     };
     TcpListener::from_std(socket.into())
+}
+
+/// What the listener answers on, for people.
+#[must_use]
+pub fn address(listener: &TcpListener, port: u16) -> String {
+    let address = listener.local_addr();
+    address.map_or_else(|_| port.to_string(), |address| address.to_string())
+}
+
+/// The next connection, IPv4 peers as IPv4. An error (no descriptors left) is logged and waited out.
+///
+/// Cancel-safe: a connection that is not taken stays in the backlog.
+pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return (stream, canonical(peer)),
+            Err(error) => {
+                tracing::warn!("cannot accept: {error}");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
 }
 
 fn bind(domain: Domain, address: SocketAddr) -> io::Result<Socket> {
@@ -75,8 +100,7 @@ pub fn keep_unsent_short(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// IPv4 peers of the dual-stack socket as IPv4.
-#[must_use]
-pub fn canonical(peer: SocketAddr) -> SocketAddr {
+fn canonical(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 

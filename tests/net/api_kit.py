@@ -1,16 +1,14 @@
 """What the HTTPS tests need: TLS into the board's namespace, requests, WebSockets of the websocket-client library."""
-import ctypes
 import http.client
 import json
-import os
 import socket
 import ssl
-import threading
 
+import pytest
 import websocket
+from board import in_namespace
 from ssh_kit import HASH, PASSWORD, House
 
-LIBC = ctypes.CDLL(None, use_errno=True)
 PROTOCOL = "oobd.console.v1"
 
 
@@ -19,29 +17,6 @@ def users(**roles):
     def make(_operator):
         return {name: f'password = "{HASH}"\n' + (body if "=" in body else f'role = "{body}"') for name, body in roles.items()}
     return make
-
-
-def in_namespace(path, call):
-    """Runs call() in a thread that sits in that network namespace; sockets made there stay there."""
-    box = []
-
-    def body():
-        with open(path) as space:
-            # os.setns came with Python 3.12
-            number = 0 if LIBC.setns(space.fileno(), 0x40000000) == 0 else ctypes.get_errno()
-        try:
-            assert number == 0, os.strerror(number)
-            box.append((call(), None))
-        except (OSError, AssertionError) as error:
-            box.append((None, error))
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    thread.join()
-    value, error = box[0]
-    if error:
-        raise error
-    return value
 
 
 class Answer:
@@ -174,3 +149,17 @@ class Console:
 
 def make_house(tmp_path, make_board, devices=(), people=None):
     return House(tmp_path, make_board, users=users(**(people or {"alice": "administrator"})), devices=devices).start()
+
+
+@pytest.fixture
+def house(tmp_path, make_board):
+    """Makes houses with their HTTPS doors, and closes them with the test."""
+    houses = []
+
+    def make(**options):
+        houses.append(make_house(tmp_path, make_board, **options))
+        return houses[-1], Door(houses[-1])
+
+    yield make
+    for one in houses:
+        one.close()

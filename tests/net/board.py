@@ -1,14 +1,18 @@
 """One oobd in a network namespace of its own, and what tests ask of it. Traffic never leaves the namespaces made here."""
+import ctypes
 import json
 import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
 
 
 def wait_for(what, check, timeout=15.0):
@@ -21,6 +25,28 @@ def wait_for(what, check, timeout=15.0):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout} s: {what}; last seen: {value!r}")
         time.sleep(0.05)
+
+
+def in_namespace(path, work):
+    """Runs `work` in a thread that sits in that network namespace, and returns what it returned; sockets made there stay there."""
+    result = []
+
+    def run():
+        try:
+            with open(path) as space:
+                # os.setns came with Python 3.12
+                assert LIBC.setns(space.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+            result.append((work(), None))
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            result.append((None, error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    value, error = result[0]
+    if error:
+        raise error
+    return value
 
 
 class Board:

@@ -1,6 +1,4 @@
 """What the tests of the plain doors need: a board in a namespace, devices on ptys, sockets inside that namespace."""
-import ctypes
-import os
 import random
 import re
 import select
@@ -8,32 +6,16 @@ import socket
 import threading
 import time
 
-from board import wait_for
+import pytest
+from board import in_namespace, wait_for
 from ssh_kit import HASH, PASSWORD, Device  # noqa: F401
 
 HERE = '["127.0.0.1", "::1"]'
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def inside(board, work):
     """Runs `work` in the board's network namespace and returns what it returned. Sockets made there stay there."""
-    result = []
-
-    def run():
-        try:
-            with open(f"/proc/{board.process.pid}/ns/net") as space:
-                assert _libc.setns(space.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
-            result.append((work(), None))
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            result.append((None, error))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    value, error = result[0]
-    if error:
-        raise error
-    return value
+    return in_namespace(f"/proc/{board.process.pid}/ns/net", work)
 
 
 def connect(board, port, host="127.0.0.1", **options):
@@ -156,3 +138,17 @@ def both_ways(device, send, receive, seed=7, length=48 * 1024):
 def where(got, wanted):
     at = next((at for at, (a, b) in enumerate(zip(got, wanted)) if a != b), min(len(got), len(wanted)))
     return f"{len(got)} of {len(wanted)} bytes; differ at {at}: {got[at - 8:at + 8]!r} instead of {wanted[at - 8:at + 8]!r}"
+
+
+@pytest.fixture
+def house(request, make_board):
+    """Makes houses and closes them with the test; unless told otherwise with the `DOOR` of the test's module."""
+    made = []
+
+    def make(doors=None, **options):
+        made.append(House(make_board, doors or request.module.DOOR, **options))
+        return made[-1].start()
+
+    yield make
+    for one in made:
+        one.close()

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import tty
 
+import pytest
 from board import wait_for
 
 PORT = 2222
@@ -218,3 +219,17 @@ class House:
         with open(f"/proc/{(children or [self.board.process.pid])[0]}/status") as status:
             fields = dict(line.split(":", 1) for line in status)
         return int(fields["VmHWM" if peak else "RssAnon"].split()[0])
+
+
+@pytest.fixture
+def house(tmp_path, make_board):
+    """Makes houses by the names of their devices, which echo, and closes them with the test."""
+    houses = []
+
+    def make(*names, **options):
+        houses.append(House(tmp_path, make_board, devices={name: Device() for name in names}, **options))
+        return houses[-1].start()
+
+    yield make
+    for one in houses:
+        one.close()

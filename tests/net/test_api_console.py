@@ -4,24 +4,11 @@ import threading
 
 import pytest
 import websocket
-from api_kit import Door, make_house
+from api_kit import Door, house, make_house  # noqa: F401
 from board import wait_for
 from ssh_kit import Device
 
 EVERY = bytes(range(256))
-
-
-@pytest.fixture
-def house(tmp_path, make_board):
-    houses = []
-
-    def make(**options):
-        houses.append(make_house(tmp_path, make_board, **options))
-        return houses[-1], Door(houses[-1])
-
-    yield make
-    for one in houses:
-        one.close()
 
 
 def test_all_values_pass_both_ways(house):

@@ -1,23 +1,9 @@
 """State, commands and events over HTTPS: what each role gets, and a stream that resumes."""
 import json
 
-import pytest
-from api_kit import Door, make_house
+from api_kit import Door, house, make_house  # noqa: F401
 from board import wait_for
 from ssh_kit import Device
-
-
-@pytest.fixture
-def house(tmp_path, make_board):
-    houses = []
-
-    def make(**options):
-        houses.append(make_house(tmp_path, make_board, **options))
-        return houses[-1], Door(houses[-1])
-
-    yield make
-    for one in houses:
-        one.close()
 
 
 PEOPLE = {"alice": "administrator", "bob": 'role = "operator"\nconsoles = ["core-*"]', "eve": 'role = "readonly"\nconsoles = ["core-*"]'}

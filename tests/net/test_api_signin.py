@@ -2,23 +2,9 @@
 import json
 import re
 
-import pytest
-from api_kit import Door, make_house
+from api_kit import Door, house, make_house  # noqa: F401
 from board import wait_for
 from ssh_kit import HASH, PASSWORD, House
-
-
-@pytest.fixture
-def house(tmp_path, make_board):
-    houses = []
-
-    def make(**options):
-        houses.append(make_house(tmp_path, make_board, **options))
-        return houses[-1], Door(houses[-1])
-
-    yield make
-    for one in houses:
-        one.close()
 
 
 def test_a_session_from_sign_in_to_sign_out(house):

@@ -4,22 +4,8 @@ import ssl
 import subprocess
 import time
 
-import pytest
-from api_kit import Door, make_house
+from api_kit import Door, house, make_house  # noqa: F401
 from board import wait_for
-
-
-@pytest.fixture
-def house(tmp_path, make_board):
-    houses = []
-
-    def make(**options):
-        houses.append(make_house(tmp_path, make_board, **options))
-        return houses[-1], Door(houses[-1])
-
-    yield make
-    for one in houses:
-        one.close()
 
 
 def shake(one, *options):

@@ -4,24 +4,10 @@ import socket
 import subprocess
 import time
 
-import pytest
 from board import wait_for
-from plain_kit import HERE, Device, House, both_ways, connect, ended, inside, read_until
+from plain_kit import HERE, Device, House, both_ways, connect, ended, inside, read_until, house  # noqa: F401
 
-RAW = f"raw = {{ port = 4001, allow = {HERE} }}"
-
-
-@pytest.fixture
-def house(make_board):
-    made = []
-
-    def make(doors=RAW, **options):
-        made.append(House(make_board, doors, **options))
-        return made[-1].start()
-
-    yield make
-    for one in made:
-        one.close()
+DOOR = f"raw = {{ port = 4001, allow = {HERE} }}"
 
 
 def test_all_values_pass_both_ways_and_nothing_else_does(house):
@@ -166,7 +152,7 @@ def test_384_sessions_open_at_once(house):
 
 def test_a_port_that_is_taken_is_said_and_tried_again(make_board):
     device = Device()
-    house = House(make_board, RAW, devices={"core": device})
+    house = House(make_board, DOOR, devices={"core": device})
     name = f"plain-{os.getpid()}"
     space = subprocess.Popen(["unshare", "-n", "sh", "-c", "ip link set lo up; exec socat TCP-LISTEN:4001,reuseaddr EXEC:cat"])
     try:
@@ -187,7 +173,7 @@ def test_a_port_that_is_taken_is_said_and_tried_again(make_board):
 
 
 def test_a_reload_restarts_only_the_door_that_changed(house):
-    house = house({"core": f"{RAW}\nrfc2217 = {{ port = 5001, allow = {HERE} }}"})
+    house = house({"core": f"{DOOR}\nrfc2217 = {{ port = 5001, allow = {HERE} }}"})
     client = connect(house.board, 4001)
     house.sessions(1)
     other = connect(house.board, 5001)

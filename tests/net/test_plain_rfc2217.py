@@ -7,24 +7,11 @@ import time
 import pytest
 import serial
 from board import wait_for
-from plain_kit import HERE, Device, House, both_ways, connect, inside, read_until
+from plain_kit import HERE, Device, House, both_ways, connect, inside, read_until, house  # noqa: F401
 
 DOOR = f"rfc2217 = {{ port = 5001, allow = {HERE} }}"
 IAC, SB, SE = b"\xff", b"\xff\xfa", b"\xff\xf0"
 WILL_COM_PORT = b"\xff\xfb\x2c"
-
-
-@pytest.fixture
-def house(make_board):
-    made = []
-
-    def make(doors=DOOR, **options):
-        made.append(House(make_board, doors, **options))
-        return made[-1].start()
-
-    yield make
-    for one in made:
-        one.close()
 
 
 def pyserial(house, port=5001, **settings):

@@ -2,28 +2,14 @@
 import os
 import subprocess
 
-import pytest
 from board import wait_for
-from plain_kit import ALICE, HASH, PASSWORD, Device, House, both_ways, connect, ended, read_until
+from plain_kit import ALICE, HASH, PASSWORD, Device, House, both_ways, connect, ended, read_until, house  # noqa: F401
 from test_plain_rfc2217 import Undo
 
 DOOR = "telnet = 2001"
 OPENING = b"\xff\xfb\x01\xff\xfb\x03\xff\xfd\x03\xff\xfd\x00\xff\xfb\x00\xff\xfd\x1f"
 ROBERT = f'[user.robert]\nrole = "readonly"\npassword = "{HASH}"\n'
 LIMITED = f'[user.carol]\nrole = "operator"\npassword = "{HASH}"\nconsoles = ["other-*"]\n'
-
-
-@pytest.fixture
-def house(make_board):
-    made = []
-
-    def make(doors=DOOR, **options):
-        made.append(House(make_board, doors, **options))
-        return made[-1].start()
-
-    yield make
-    for one in made:
-        one.close()
 
 
 def sign_in(house, user="alice", password=PASSWORD, binary=False, end=b"\r\0"):

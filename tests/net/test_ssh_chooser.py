@@ -2,23 +2,10 @@
 import pytest
 from board import wait_for
 from screen_kit import Screen
-from ssh_kit import Device, House
+from ssh_kit import Device, House, house  # noqa: F401
 
 NAMES = ("core-router", "core-switch", "edge", "qfx5100")
 UP, DOWN, PAGE_DOWN, END, ESCAPE = b"\x1b[A", b"\x1b[B", b"\x1b[6~", b"\x1b[F", b"\x1b"
-
-
-@pytest.fixture
-def house(tmp_path, make_board):
-    houses = []
-
-    def make(*names, users=None):
-        houses.append(House(tmp_path, make_board, devices={name: Device() for name in names}, users=users))
-        return houses[-1].start()
-
-    yield make
-    for one in houses:
-        one.close()
 
 
 def client(one, user="alice:serial", *words, **size):

@@ -2,23 +2,9 @@
 import time
 
 import pexpect
-import pytest
 from board import TARGET, wait_for
 from screen_kit import Screen
-from ssh_kit import Device, House
-
-
-@pytest.fixture
-def house(tmp_path, make_board):
-    houses = []
-
-    def make(*names, **options):
-        houses.append(House(tmp_path, make_board, devices={name: Device() for name in names}, **options))
-        return houses[-1].start()
-
-    yield make
-    for one in houses:
-        one.close()
+from ssh_kit import Device, House, house  # noqa: F401
 
 
 def slowly(person, keys):

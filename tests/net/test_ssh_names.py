@@ -4,22 +4,9 @@ import subprocess
 
 import pytest
 from board import Board, wait_for
-from ssh_kit import Device, House
+from ssh_kit import Device, House, house  # noqa: F401
 
 LANDING = 3001
-
-
-@pytest.fixture
-def house(tmp_path, make_board):
-    houses = []
-
-    def make(*names, **options):
-        houses.append(House(tmp_path, make_board, devices={name: Device() for name in names}, **options))
-        return houses[-1].start()
-
-    yield make
-    for one in houses:
-        one.close()
 
 
 @pytest.mark.parametrize("user,words", [

@@ -1,4 +1,4 @@
-//! `oobctl console show | set | find-line | find-name | reset-counters`: a serial line, looked at and set.
+//! `oobctl console show | set | find-line | find-name`: a serial line, looked at and set.
 
 use std::time::Duration;
 
@@ -241,17 +241,6 @@ pub(super) async fn find_out(
         (Ok(found), _) => face.json(&serde_json::json!({ "found": found })).await,
         (Err(reason), _) => Err(Failure::Other(format!("not found: {reason}"))),
     }
-}
-
-pub(super) async fn reset_counters(
-    name: &str,
-    form: Form,
-    mut client: Client,
-    face: &mut Face,
-) -> Result<(), Failure> {
-    let console = find(&client.state().await?, name)?.name.clone();
-    let reply = client.command(Command::ResetCounters { console }).await?;
-    print_reply(reply, form, face).await
 }
 
 #[cfg(test)]

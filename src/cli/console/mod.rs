@@ -4,11 +4,11 @@ mod attach;
 pub(super) mod line;
 mod log;
 pub(super) mod ports;
-mod trust;
 pub(super) mod users;
 
 use clap::Subcommand;
 
+use crate::cli::print_reply;
 use crate::clock::Timestamp;
 use crate::command::Command;
 use crate::fact::Console;
@@ -102,13 +102,19 @@ pub(super) async fn run(
         Verb::List => list(form, client, face).await,
         Verb::Users { name } => users::users(name.as_deref(), form, client, face).await,
         Verb::Kick(kick) => users::kick(&kick, form, client, face).await,
-        Verb::Give { name, session } => users::give(&name, session, form, client, face).await,
+        Verb::Give { name, session } => {
+            let command = |console| Command::GiveWriter { console, session };
+            order(command, &name, form, client, face).await
+        }
         Verb::Attach {
             name,
             watch,
             history,
         } => attach::run(client, face, &name, watch, history).await,
-        Verb::Trust { name } => trust::run(&name, form, client, face).await,
+        Verb::Trust { name } => {
+            let command = |console| Command::TrustHost { console };
+            order(command, &name, form, client, face).await
+        }
         Verb::Show { name } => line::show(&name, form, client, face).await,
         Verb::Set { name, words } => line::set(&name, &words, form, client, face).await,
         Verb::FindLine { name } => {
@@ -119,10 +125,26 @@ pub(super) async fn run(
             let command = |console| Command::FindName { console };
             line::find_out(command, &name, form, client, face).await
         }
-        Verb::ResetCounters { name } => line::reset_counters(&name, form, client, face).await,
+        Verb::ResetCounters { name } => {
+            let command = |console| Command::ResetCounters { console };
+            order(command, &name, form, client, face).await
+        }
         Verb::Ports => ports::run(form, client, face).await,
         Verb::Log(args) => log::run(args, form, client, face).await,
     }
+}
+
+/// Has the board do something with a console, and prints the reply.
+async fn order(
+    command: impl FnOnce(String) -> Command,
+    name: &str,
+    form: Form,
+    mut client: Client,
+    face: &mut Face,
+) -> Result<(), Failure> {
+    let console = users::find(&client.state().await?, name)?.name.clone();
+    let reply = client.command(command(console)).await?;
+    print_reply(reply, form, face).await
 }
 
 async fn list(form: Form, mut client: Client, face: &mut Face) -> Result<(), Failure> {

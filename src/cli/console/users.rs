@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::cli::Form;
 use crate::cli::client::Client;
 use crate::cli::face::{Face, Failure};
-use crate::cli::print_reply;
+
 use crate::cli::table::{Cell, Tone, columns};
 use crate::cli::time::ago;
 use crate::clock::Timestamp;
@@ -165,18 +165,4 @@ pub(super) async fn kick(
         Form::Json | Form::Lines => face.json(&BTreeMap::from([("ended", ended)])).await?,
     }
     refused.map_or(Ok(()), Err)
-}
-
-pub(super) async fn give(
-    name: &str,
-    session: u64,
-    form: Form,
-    mut client: Client,
-    face: &mut Face,
-) -> Result<(), Failure> {
-    let console = find(&client.state().await?, name)?.name.clone();
-    let reply = client
-        .command(Command::GiveWriter { console, session })
-        .await?;
-    print_reply(reply, form, face).await
 }
