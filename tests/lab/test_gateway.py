@@ -24,6 +24,7 @@ def test_nothing_passes_and_what_must_pass_does(rack):
 def test_with_the_hotspot_gone_marked_traffic_goes_nowhere(rack):
     rack.phone_on()
     rack.until_phase("up", timeout=90)
+    gateway.both_families(rack)
     wlan = (gateway.address(rack.agent, "wlan0", 4), gateway.address(rack.agent, "wlan0", 6))
     rack.phone_off()
     rack.until_phase("searching", timeout=60)
@@ -36,6 +37,7 @@ def test_the_matrix_finds_leaks_on_a_board_without_protection(rack):
     """The same matrix against a naive gateway in the same guest, oobd frozen and its rules taken away: it must cry."""
     rack.phone_on()
     rack.until_phase("up", timeout=90)
+    gateway.both_families(rack)
     a, pid = rack.agent, rack.pid("oobd")
     gw = f"{rack.phone.net}.1"
     try:
