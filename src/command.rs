@@ -12,6 +12,8 @@ use tokio::time::timeout;
 
 use crate::keymap::Keymap;
 use crate::line::{LineState, Order};
+use crate::machine::{BiosAttribute, Boot, LogEntry, Medium, Part, Sensor};
+use crate::reset::Verb;
 
 /// Longest an owner may take to answer; an owner with longer work answers first and publishes the outcome.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
@@ -31,39 +33,149 @@ pub enum Actor {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
     /// Journal a person's remark.
-    WriteNote { text: String },
+    WriteNote {
+        text: String,
+    },
     /// Read oobd.toml again.
     ReloadConfig,
     /// Look for the trigger SSID at once.
-    RescanUplink { uplink: String },
+    RescanUplink {
+        uplink: String,
+    },
     /// Dial even in mode `trigger` with the hotspot not yet seen; stays so until released.
-    TakeUplinkUp { uplink: String },
+    TakeUplinkUp {
+        uplink: String,
+    },
     /// Hang up and stay down until released.
-    TakeUplinkDown { uplink: String },
+    TakeUplinkDown {
+        uplink: String,
+    },
     /// Give the uplink back to its mode.
-    ReleaseUplink { uplink: String },
+    ReleaseUplink {
+        uplink: String,
+    },
     /// The link layer under this interface is connected: get addresses (DHCPv4, RA) and write its tables.
-    AddressLink { interface: String },
+    AddressLink {
+        interface: String,
+    },
     /// The link layer is gone: drop addresses, routes and lease of this interface.
-    UnaddressLink { interface: String },
+    UnaddressLink {
+        interface: String,
+    },
     /// Check now that the board is no gateway.
     CheckGuard,
     /// Disconnect one session.
-    KickSession { console: String, session: u64 },
+    KickSession {
+        console: String,
+        session: u64,
+    },
     /// Hold the line in break for this long.
-    SendBreak { console: String, millis: u64 },
+    SendBreak {
+        console: String,
+        millis: u64,
+    },
     /// Set the line of a console while it runs. Answered by [`Reply::Line`].
-    SetLine { console: String, order: Order },
+    SetLine {
+        console: String,
+        order: Order,
+    },
     /// Give the keyboard to this session.
-    GiveWriter { console: String, session: u64 },
+    GiveWriter {
+        console: String,
+        session: u64,
+    },
     /// Try line settings until the device speaks plainly; the outcome is an event. Nobody may be attached.
-    FindLine { console: String },
+    FindLine {
+        console: String,
+    },
     /// Find out what the device calls itself; the outcome is an event. Nobody may be attached.
-    FindName { console: String },
+    FindName {
+        console: String,
+    },
     /// Begin counting anew.
-    ResetCounters { console: String },
+    ResetCounters {
+        console: String,
+    },
     /// Trust the key that the console's host showed last, in place of the one that was trusted.
-    TrustHost { console: String },
+    TrustHost {
+        console: String,
+    },
+    /// Switch outlets of one PDU, one after the other with its pause between. Answered by [`Reply::Started`]; the outcome
+    /// is in the state and an event. Refused where an outlet feeds the board itself, its switch or its uplink, unless the
+    /// device cycles by itself and `cut_myself` is set.
+    SwitchOutlets {
+        pdu: String,
+        outlets: Vec<String>,
+        verb: Verb,
+        cut_myself: bool,
+    },
+    /// Read all of a PDU now.
+    ReadPdu {
+        pdu: String,
+    },
+    /// Ask something of a machine's power, by the first of its ways that can. Answered and refused as `SwitchOutlets`.
+    SwitchMachine {
+        machine: String,
+        verb: Verb,
+        cut_myself: bool,
+    },
+    /// Read the power of a machine now.
+    ReadMachine {
+        machine: String,
+    },
+    /// Let its lamp blink for so long; 0 ends it.
+    IdentifyMachine {
+        machine: String,
+        seconds: u8,
+    },
+    ReadSensors {
+        machine: String,
+    },
+    /// The newest entries of its own log.
+    ReadMachineLog {
+        machine: String,
+        limit: u32,
+    },
+    ClearMachineLog {
+        machine: String,
+    },
+    ReadBoot {
+        machine: String,
+    },
+    SetBoot {
+        machine: String,
+        boot: Boot,
+    },
+    ReadMedia {
+        machine: String,
+    },
+    /// Play an image to a machine: a URL its BMC can fetch, or a file of this board, which the board then serves to that BMC.
+    InsertMedium {
+        machine: String,
+        slot: Option<String>,
+        image: String,
+    },
+    EjectMedium {
+        machine: String,
+        slot: Option<String>,
+    },
+    ReadBios {
+        machine: String,
+    },
+    /// Settings that wait for the next start.
+    StageBios {
+        machine: String,
+        settings: BTreeMap<String, String>,
+    },
+    /// Controllers, drives, volumes.
+    ReadParts {
+        machine: String,
+    },
+    /// Trust the certificate that the device showed last, in place of the one that was trusted. The owner's name, e.g.
+    /// `machine.db2`.
+    TrustDevice {
+        owner: String,
+    },
 }
 
 impl Command {
@@ -88,6 +200,22 @@ impl Command {
             | Self::TrustHost { console } => {
                 format!("console.{console}")
             }
+            Self::SwitchOutlets { pdu, .. } | Self::ReadPdu { pdu } => format!("pdu.{pdu}"),
+            Self::SwitchMachine { machine, .. }
+            | Self::ReadMachine { machine }
+            | Self::IdentifyMachine { machine, .. }
+            | Self::ReadSensors { machine }
+            | Self::ReadMachineLog { machine, .. }
+            | Self::ClearMachineLog { machine }
+            | Self::ReadBoot { machine }
+            | Self::SetBoot { machine, .. }
+            | Self::ReadMedia { machine }
+            | Self::InsertMedium { machine, .. }
+            | Self::EjectMedium { machine, .. }
+            | Self::ReadBios { machine }
+            | Self::StageBios { machine, .. }
+            | Self::ReadParts { machine } => format!("machine.{machine}"),
+            Self::TrustDevice { owner } => owner.clone(),
         }
     }
 }
@@ -103,6 +231,16 @@ pub enum Reply {
     Said(String),
     /// How the line stands now that it was done.
     Line(LineState),
+    /// Under way; the outcome comes to the state under this number.
+    Started {
+        action: u64,
+    },
+    Sensors(Vec<Sensor>),
+    MachineLog(Vec<LogEntry>),
+    Boot(Boot),
+    Media(Vec<Medium>),
+    Bios(Vec<BiosAttribute>),
+    Parts(Vec<Part>),
 }
 
 /// Why a command was not carried out. The text is for a person.
@@ -338,6 +476,47 @@ impl fmt::Display for Command {
             Self::ResetCounters { console } => write!(f, "reset the counters of console {console}"),
             Self::TrustHost { console } => {
                 write!(f, "trust the new key of the host of console {console}")
+            }
+            Self::SwitchOutlets {
+                pdu, outlets, verb, ..
+            } => write!(f, "outlet {verb}: {pdu}/{}", outlets.join(",")),
+            Self::ReadPdu { pdu } => write!(f, "read PDU {pdu}"),
+            Self::SwitchMachine { machine, verb, .. } => {
+                write!(f, "power {verb}: machine {machine}")
+            }
+            Self::ReadMachine { machine } => write!(f, "read the power of machine {machine}"),
+            Self::IdentifyMachine { machine, seconds } => {
+                write!(f, "light the lamp of machine {machine} for {seconds} s")
+            }
+            Self::ReadSensors { machine } => write!(f, "read the sensors of machine {machine}"),
+            Self::ReadMachineLog { machine, .. } => write!(f, "read the log of machine {machine}"),
+            Self::ClearMachineLog { machine } => write!(f, "clear the log of machine {machine}"),
+            Self::ReadBoot { machine } => write!(f, "read what machine {machine} starts from"),
+            Self::SetBoot { machine, boot } => {
+                let once = if boot.once { " once" } else { "" };
+                write!(f, "start machine {machine} from {}{once}", boot.target)
+            }
+            Self::ReadMedia { machine } => write!(f, "read the media of machine {machine}"),
+            Self::InsertMedium { machine, .. } => {
+                write!(f, "insert a medium into machine {machine}")
+            }
+            Self::EjectMedium { machine, .. } => write!(f, "eject a medium of machine {machine}"),
+            Self::ReadBios { machine } => write!(f, "read the BIOS settings of machine {machine}"),
+            Self::StageBios { machine, settings } => {
+                let names: Vec<&str> = settings.keys().map(String::as_str).collect();
+                write!(
+                    f,
+                    "set {} in the BIOS of machine {machine}",
+                    names.join(", ")
+                )
+            }
+            Self::ReadParts { machine } => write!(f, "list the parts of machine {machine}"),
+            Self::TrustDevice { owner } => {
+                write!(
+                    f,
+                    "trust the new certificate of {}",
+                    owner.replacen('.', " ", 1)
+                )
             }
         }
     }

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::reset::{Outcome, PowerState, Verb};
 
 /// One journaled happening.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -384,6 +385,85 @@ pub enum Kind {
         console: String,
         count: u64,
     },
+    /// The intent, before anything is asked of the device; [`Kind::OutletSwitched`] follows it.
+    OutletSwitching {
+        pdu: String,
+        outlet: String,
+        verb: Verb,
+        by: String,
+        action: u64,
+    },
+    OutletSwitched {
+        pdu: String,
+        outlet: String,
+        verb: Verb,
+        by: String,
+        action: u64,
+        outcome: Outcome,
+        millis: u64,
+        why: String,
+    },
+    /// The power of an outlet has changed, and we did not ask for it.
+    OutletChanged {
+        pdu: String,
+        outlet: String,
+        state: PowerState,
+    },
+    PduLost {
+        pdu: String,
+        reason: String,
+    },
+    PduFound {
+        pdu: String,
+    },
+    /// The tokens of a UPS's status, as NUT spells them.
+    UpsChanged {
+        ups: String,
+        status: Vec<String>,
+        severity: Severity,
+    },
+    UpsLost {
+        ups: String,
+        reason: String,
+    },
+    UpsFound {
+        ups: String,
+    },
+    /// The intent, before anything is asked; [`Kind::MachineSwitched`] follows it.
+    MachineSwitching {
+        machine: String,
+        verb: Verb,
+        by: String,
+        action: u64,
+    },
+    MachineSwitched {
+        machine: String,
+        verb: Verb,
+        by: String,
+        action: u64,
+        outcome: Outcome,
+        millis: u64,
+        /// What was tried, in order, one sentence each.
+        trail: Vec<String>,
+    },
+    MachineChanged {
+        machine: String,
+        state: PowerState,
+    },
+    MachineLost {
+        machine: String,
+        reason: String,
+    },
+    MachineFound {
+        machine: String,
+    },
+    /// A new entry of the machine's own log.
+    MachineLogged {
+        machine: String,
+        part: String,
+        text: String,
+        severity: Severity,
+    },
 }
 
 impl Kind {
@@ -391,7 +471,16 @@ impl Kind {
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self {
-            Self::PatternSeen { severity, .. } => *severity,
+            Self::PatternSeen { severity, .. }
+            | Self::UpsChanged { severity, .. }
+            | Self::MachineLogged { severity, .. } => *severity,
+            Self::OutletSwitched { outcome, .. } | Self::MachineSwitched { outcome, .. } => {
+                match outcome {
+                    Outcome::Confirmed | Outcome::Running => Severity::Notice,
+                    Outcome::Unconfirmed => Severity::Warning,
+                    Outcome::Failed => Severity::Error,
+                }
+            }
             Self::GuardBreached { .. }
             | Self::HostKeyReplaced { .. }
             | Self::CertificateReplaced { .. }
@@ -412,6 +501,9 @@ impl Kind {
             | Self::SignInRefused { .. }
             | Self::CertificateExpired { .. }
             | Self::ForwardRefused { .. }
+            | Self::PduLost { .. }
+            | Self::UpsLost { .. }
+            | Self::MachineLost { .. }
             | Self::LeaseLost { .. } => Severity::Warning,
             Self::SupervisorStarted { .. }
             | Self::SupervisorReady { .. }
@@ -444,6 +536,13 @@ impl Kind {
             | Self::ForwardOpened { .. }
             | Self::BreakSent { .. }
             | Self::WriterChanged { .. }
+            | Self::OutletSwitching { .. }
+            | Self::OutletChanged { .. }
+            | Self::PduFound { .. }
+            | Self::UpsFound { .. }
+            | Self::MachineSwitching { .. }
+            | Self::MachineChanged { .. }
+            | Self::MachineFound { .. }
             | Self::CommandGiven { .. } => Severity::Notice,
             Self::LinkUp { .. }
             | Self::LinkAdded { .. }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::event::{Breach, HotspotFault, Kind};
 
+mod power;
+
 impl fmt::Display for Kind {
     #[allow(clippy::too_many_lines)] // One line of words per kind: splitting it would hide the list.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -338,6 +340,20 @@ impl fmt::Display for Kind {
                 f,
                 "console {console}: {count} more events of its device were left out"
             ),
+            Self::OutletSwitching { .. }
+            | Self::OutletSwitched { .. }
+            | Self::OutletChanged { .. }
+            | Self::PduLost { .. }
+            | Self::PduFound { .. }
+            | Self::UpsChanged { .. }
+            | Self::UpsLost { .. }
+            | Self::UpsFound { .. }
+            | Self::MachineSwitching { .. }
+            | Self::MachineSwitched { .. }
+            | Self::MachineChanged { .. }
+            | Self::MachineLost { .. }
+            | Self::MachineFound { .. }
+            | Self::MachineLogged { .. } => power::write(self, f),
         }
     }
 }

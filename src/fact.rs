@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::line::LineState;
+use crate::machine::Sensor;
+use crate::reset::{Action, PowerState, Verb};
 
 /// One owner's latest word; a later fact of the same kind and name replaces it.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +34,18 @@ pub enum Fact {
     /// All that are plugged in now.
     SerialPorts(Vec<SerialPort>),
     DoorGone {
+        name: String,
+    },
+    Pdu(Pdu),
+    PduGone {
+        name: String,
+    },
+    Ups(Ups),
+    UpsGone {
+        name: String,
+    },
+    Machine(Machine),
+    MachineGone {
         name: String,
     },
 }
@@ -205,4 +219,97 @@ pub struct Door {
     pub address: String,
     /// Host key or certificate fingerprint an operator can compare.
     pub fingerprint: Option<String>,
+}
+
+/// Whether a PDU, UPS or machine answers us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DevicePhase {
+    /// Not heard yet.
+    #[default]
+    Unknown,
+    Up,
+    /// It does not answer.
+    Silent,
+    /// It answers, and refuses: a wrong password, another certificate. See `why`.
+    Refused,
+}
+
+/// A power distribution unit, or anything else that switches outlets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pdu {
+    pub name: String,
+    /// `nut`, `powerman`, `snmp`, `shelly` …
+    pub kind: String,
+    /// Host and port, or device file.
+    pub address: String,
+    pub phase: DevicePhase,
+    pub since: Timestamp,
+    pub why: String,
+    /// When its outlets were read last; all states are as old as this.
+    pub read_at: Option<Timestamp>,
+    /// In the order of the device.
+    pub outlets: Vec<Outlet>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outlet {
+    /// As printed on the device, or as near as its protocol says; unique in the PDU.
+    pub key: String,
+    /// As oobd.toml or the device calls it; may be empty.
+    pub label: String,
+    pub state: PowerState,
+    /// A verb is under way, ours or another one's.
+    pub in_transition: bool,
+    /// The device itself switches on again after a cycle.
+    pub cycles: bool,
+    pub watts: Option<f64>,
+    pub amps: Option<f64>,
+    /// What hangs on it, as oobd.toml says: `appliance`, `switch`, `uplink`, or names of machines.
+    pub feeds: Vec<String>,
+    pub action: Option<Action>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ups {
+    pub name: String,
+    pub kind: String,
+    pub address: String,
+    pub phase: DevicePhase,
+    pub since: Timestamp,
+    pub why: String,
+    pub read_at: Option<Timestamp>,
+    /// Tokens as NUT spells them: `OL`, `OB`, `LB`, `CHRG`, `FSD` … Empty while unknown.
+    pub status: Vec<String>,
+    /// Of the battery, in percent.
+    pub charge: Option<f64>,
+    /// What the battery lasts, in seconds.
+    pub runtime: Option<f64>,
+    /// In percent of what it can carry.
+    pub load: Option<f64>,
+    pub input_volts: Option<f64>,
+    pub model: String,
+}
+
+/// A managed computer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    pub name: String,
+    /// Ways to its power in the order they are tried: `redfish`, `ipmi`, `outlets`, `wol` …
+    pub methods: Vec<String>,
+    pub phase: DevicePhase,
+    pub since: Timestamp,
+    pub why: String,
+    pub read_at: Option<Timestamp>,
+    pub state: PowerState,
+    pub in_transition: bool,
+    /// What may be asked of it, the mildest first.
+    pub verbs: Vec<Verb>,
+    /// As `PDU/OUTLET`; switched as one.
+    pub outlets: Vec<String>,
+    /// Maker and model, once it said.
+    pub model: String,
+    pub action: Option<Action>,
+    /// As read last; the owner reads them now and then.
+    pub sensors: Vec<Sensor>,
 }

@@ -7,7 +7,8 @@ use tokio::sync::watch;
 
 use crate::clock::Timestamp;
 use crate::fact::{
-    Console, Door, Fact, Guard, Link, LinkRole, Owner, SerialPort, Uplink, UplinkPhase,
+    Console, Door, Fact, Guard, Link, LinkRole, Machine, Owner, Pdu, SerialPort, Uplink,
+    UplinkPhase, Ups,
 };
 
 /// Everything a door shows. Maps are keyed by the name that oobd.toml gives (links by interface).
@@ -32,6 +33,9 @@ pub struct State {
     pub owners: BTreeMap<String, Owner>,
     /// Serial ports that are plugged in, in the order of their device files.
     pub ports: Vec<SerialPort>,
+    pub pdus: BTreeMap<String, Pdu>,
+    pub upses: BTreeMap<String, Ups>,
+    pub machines: BTreeMap<String, Machine>,
 }
 
 impl State {
@@ -69,6 +73,24 @@ impl State {
             Fact::SerialPorts(ports) => self.ports = ports,
             Fact::DoorGone { name } => {
                 self.doors.remove(&name);
+            }
+            Fact::Pdu(pdu) => {
+                self.pdus.insert(pdu.name.clone(), pdu);
+            }
+            Fact::PduGone { name } => {
+                self.pdus.remove(&name);
+            }
+            Fact::Ups(ups) => {
+                self.upses.insert(ups.name.clone(), ups);
+            }
+            Fact::UpsGone { name } => {
+                self.upses.remove(&name);
+            }
+            Fact::Machine(machine) => {
+                self.machines.insert(machine.name.clone(), machine);
+            }
+            Fact::MachineGone { name } => {
+                self.machines.remove(&name);
             }
         }
         self.oob = self.working_networks() > 1;

@@ -1,5 +1,8 @@
 //! The journal on real files: frozen bytes, torn tails, rotation, reading beside a writer.
 
+#[path = "journal/power.rs"]
+mod power;
+
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
@@ -469,6 +472,9 @@ fn specimens() -> Vec<Kind> {
             count: 300,
         },
     ]
+    .into_iter()
+    .chain(power::specimens())
+    .collect()
 }
 
 /// If this fails, do not change the file: what it holds stands on flash in the field. Appending a line for a new

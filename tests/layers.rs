@@ -17,6 +17,8 @@ const DEVICE: &[&str] = &[
     "config",
     "fault",
     "line",
+    "machine",
+    "reset",
     "telnet",
     "supervisor::context",
 ];
@@ -41,15 +43,17 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("fault", &[]),
     ("pattern", &[]),
     ("file", &[]),
-    ("event", &[&["clock"]]),
+    ("event", &[&["clock", "reset"]]),
     ("event_text", &[&["event"]]),
     ("line", &[]),
     ("pin", &[&["file"]]),
     // Bytes of a protocol that doors speak as servers and consoles as clients.
     ("telnet", &[&["line"]]),
-    ("fact", &[&["clock", "line"]]),
+    ("reset", &[&["clock"]]),
+    ("machine", &[&["clock"]]),
+    ("fact", &[&["clock", "line", "machine", "reset"]]),
     ("keymap", &[]),
-    ("command", &[&["keymap", "line"]]),
+    ("command", &[&["keymap", "line", "machine", "reset"]]),
     ("state", &[&["clock", "fact"]]),
     ("bus", &[&["event", "fact", "state"]]),
     ("escape", &[&["clock", "keymap"]]),
@@ -58,7 +62,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     (
         "config",
         &[&[
-            "access", "event", "file", "keymap", "line", "pattern", "tls",
+            "access", "event", "file", "keymap", "line", "pattern", "reset", "tls",
         ]],
     ),
     ("journal", &[&["bus", "clock", "event", "fault"]]),
@@ -94,6 +98,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         "console",
         &[DEVICE, &["pattern", "pin", "tcp", "telnet", "transcript"]],
     ),
+    ("power", &[DEVICE, &["file", "http", "pin", "tcp", "tls"]]),
     // Doors.
     // Carries out over SSH what `oobctl` does, in its words and with its tables.
     ("ssh", &[DEVICE, DOOR, &["cli", "control"]]),

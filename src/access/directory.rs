@@ -34,6 +34,9 @@ pub struct Person {
     pub(super) keys: Vec<PublicKey>,
     pub(super) password: Option<Secret>,
     pub(super) consoles: Vec<String>,
+    /// Globs over `PDU/OUTLET`.
+    pub(super) outlets: Vec<String>,
+    pub(super) machines: Vec<String>,
     pub(super) forward: bool,
     /// Keys of the menu inside a session.
     pub keys_inside: Option<Keymap>,
@@ -50,6 +53,8 @@ impl Person {
             password: None,
             consoles: vec!["*".into()],
             forward: true,
+            outlets: vec!["*".into()],
+            machines: vec!["*".into()],
             keys_inside: None,
         }
     }
@@ -57,20 +62,39 @@ impl Person {
     /// Is this console within the grants?
     #[must_use]
     pub fn sees(&self, console: &str) -> bool {
-        self.grants(console).next().is_some()
+        grants(&self.consoles, console).next().is_some()
     }
 
     /// Do the grants let this person type there? The role has its say, too.
     #[must_use]
     pub(super) fn writes(&self, console: &str) -> bool {
-        self.grants(console).any(|writes| writes)
+        grants(&self.consoles, console).any(|writes| writes)
     }
 
-    /// For each grant that fits the console, whether it lets type.
-    fn grants(&self, console: &str) -> impl Iterator<Item = bool> {
-        let grants = self.consoles.iter().map(|grant| split_grant(grant));
-        let fitting = grants.filter(move |(pattern, _)| glob::matches(pattern, console));
-        fitting.map(|(_, writes)| writes)
+    /// Is this outlet within the grants?
+    #[must_use]
+    pub fn sees_outlet(&self, pdu: &str, outlet: &str) -> bool {
+        grants(&self.outlets, &format!("{pdu}/{outlet}"))
+            .next()
+            .is_some()
+    }
+
+    /// Do the grants let this person switch it? The role has its say, too.
+    #[must_use]
+    pub(super) fn switches_outlet(&self, pdu: &str, outlet: &str) -> bool {
+        grants(&self.outlets, &format!("{pdu}/{outlet}")).any(|writes| writes)
+    }
+
+    /// Is this machine within the grants?
+    #[must_use]
+    pub fn sees_machine(&self, machine: &str) -> bool {
+        grants(&self.machines, machine).next().is_some()
+    }
+
+    /// As [`Person::switches_outlet`].
+    #[must_use]
+    pub(super) fn switches_machine(&self, machine: &str) -> bool {
+        grants(&self.machines, machine).any(|writes| writes)
     }
 
     /// May this key sign in as this person? Comments do not count.
@@ -84,7 +108,16 @@ impl Person {
     /// Are role and grants the same as the other's? Keys and passwords may differ.
     #[must_use]
     pub fn rights_as(&self, other: &Self) -> bool {
-        (self.role, &self.consoles, self.forward) == (other.role, &other.consoles, other.forward)
+        let rights = |person: &Self| {
+            let Self {
+                consoles,
+                outlets,
+                machines,
+                ..
+            } = person.clone();
+            (person.role, consoles, outlets, machines, person.forward)
+        };
+        rights(self) == rights(other)
     }
 
     /// The stored hash, for remembering what somebody signed in by.
@@ -100,6 +133,13 @@ impl Person {
             .as_ref()
             .is_some_and(|hash| hash.expose() == phc)
     }
+}
+
+/// For each of these grants that fits the name, whether it lets do more than look.
+fn grants(grants: &[String], name: &str) -> impl Iterator<Item = bool> {
+    let grants = grants.iter().map(|grant| split_grant(grant));
+    let fitting = grants.filter(move |(pattern, _)| glob::matches(pattern, name));
+    fitting.map(|(_, more)| more)
 }
 
 /// Why a password was not accepted.
@@ -277,6 +317,8 @@ fn table(users: &[User]) -> Table {
             keys: keys.collect(),
             password: user.password.clone(),
             consoles: user.consoles.clone(),
+            outlets: user.outlets.clone(),
+            machines: user.machines.clone(),
             forward: user.forward,
             keys_inside: user.keys_inside.clone(),
         };
@@ -301,6 +343,8 @@ mod tests {
             password: Some(Secret::new(credential::make("rescue me").unwrap())),
             consoles: vec!["*".into()],
             forward: true,
+            outlets: vec!["*".into()],
+            machines: vec!["*".into()],
             keys_inside: None,
         }
     }

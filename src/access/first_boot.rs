@@ -146,6 +146,8 @@ fn complete(config: &mut Config, kept: &Kept) {
             password: Some(Secret::new(hash)),
             consoles: vec!["*".into()],
             forward: true,
+            outlets: vec!["*".into()],
+            machines: vec!["*".into()],
             keys_inside: None,
         });
     }

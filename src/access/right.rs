@@ -24,6 +24,16 @@ pub enum Right<'a> {
     WriteNote,
     /// Have the configuration read again, the guard check now.
     Administer,
+    /// Read the outlets of a PDU.
+    LookAtPdu(&'a str),
+    /// Switch these outlets of a PDU.
+    SwitchOutlets(&'a str, &'a [String]),
+    /// Read a machine: power, sensors, log, boot, media, BIOS, parts.
+    LookAtMachine(&'a str),
+    /// Its power, what it starts from, its media, its lamp.
+    SwitchMachine(&'a str),
+    /// Its BIOS settings, its log.
+    ChangeMachine(&'a str),
     /// What only owners ask of each other.
     Internal,
 }
@@ -48,6 +58,24 @@ impl<'a> Right<'a> {
             | Command::FindLine { console }
             | Command::FindName { console }
             | Command::ResetCounters { console } => Self::TypeOnConsole(console),
+            Command::SwitchOutlets { pdu, outlets, .. } => Self::SwitchOutlets(pdu, outlets),
+            Command::ReadPdu { pdu } => Self::LookAtPdu(pdu),
+            Command::ReadMachine { machine }
+            | Command::ReadSensors { machine }
+            | Command::ReadMachineLog { machine, .. }
+            | Command::ReadBoot { machine }
+            | Command::ReadMedia { machine }
+            | Command::ReadBios { machine }
+            | Command::ReadParts { machine } => Self::LookAtMachine(machine),
+            Command::SwitchMachine { machine, .. }
+            | Command::IdentifyMachine { machine, .. }
+            | Command::SetBoot { machine, .. }
+            | Command::InsertMedium { machine, .. }
+            | Command::EjectMedium { machine, .. } => Self::SwitchMachine(machine),
+            Command::ClearMachineLog { machine } | Command::StageBios { machine, .. } => {
+                Self::ChangeMachine(machine)
+            }
+            Command::TrustDevice { .. } => Self::Administer,
         }
     }
 }
@@ -71,12 +99,21 @@ impl Person {
             let (name, console) = (&self.name, super::printable(console));
             return Err(format!("{name} may only watch console {console}"));
         }
+        self.may_reach_power(right)?;
         let least = match right {
-            Right::Look | Right::WatchConsole(_) => Role::ReadOnly,
-            Right::TypeOnConsole(_) | Right::Forward | Right::SteerUplinks | Right::WriteNote => {
-                Role::Operator
+            Right::Look
+            | Right::WatchConsole(_)
+            | Right::LookAtPdu(_)
+            | Right::LookAtMachine(_) => Role::ReadOnly,
+            Right::TypeOnConsole(_)
+            | Right::SwitchOutlets(..)
+            | Right::SwitchMachine(_)
+            | Right::Forward
+            | Right::SteerUplinks
+            | Right::WriteNote => Role::Operator,
+            Right::KickSession(_) | Right::ChangeMachine(_) | Right::Administer => {
+                Role::Administrator
             }
-            Right::KickSession(_) | Right::Administer => Role::Administrator,
             Right::Internal => return Err("this command is not for people".into()),
         };
         if self.role < least {
@@ -93,6 +130,44 @@ impl Person {
             ));
         }
         Ok(())
+    }
+}
+
+impl Person {
+    /// The grants over outlets and machines; what is outside them is said not to exist.
+    fn may_reach_power(&self, right: Right<'_>) -> Result<(), String> {
+        match right {
+            Right::SwitchOutlets(pdu, outlets) => {
+                let shown = |outlet: &str| super::printable(&format!("{pdu}/{outlet}"));
+                if outlets.is_empty() {
+                    return Err("no outlet is named".into());
+                }
+                for outlet in outlets {
+                    if !self.sees_outlet(pdu, outlet) {
+                        return Err(format!("there is no outlet {}", shown(outlet)));
+                    }
+                    if !self.switches_outlet(pdu, outlet) {
+                        let name = &self.name;
+                        return Err(format!("{name} may only look at outlet {}", shown(outlet)));
+                    }
+                }
+                Ok(())
+            }
+            Right::LookAtMachine(machine)
+            | Right::SwitchMachine(machine)
+            | Right::ChangeMachine(machine)
+                if !self.sees_machine(machine) =>
+            {
+                Err(format!("there is no machine {}", super::printable(machine)))
+            }
+            Right::SwitchMachine(machine) | Right::ChangeMachine(machine)
+                if !self.switches_machine(machine) =>
+            {
+                let (name, machine) = (&self.name, super::printable(machine));
+                Err(format!("{name} may only look at machine {machine}"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -117,6 +192,8 @@ mod tests {
             password: None,
             consoles: consoles.iter().map(ToString::to_string).collect(),
             forward: true,
+            outlets: vec!["*".into()],
+            machines: vec!["*".into()],
             keys_inside: None,
         }
     }
@@ -162,6 +239,38 @@ mod tests {
         assert_eq!(refusal, "alice may only watch console edge-2");
         let eve = person(Role::ReadOnly, &["core-*:write"]);
         assert!(eve.may(Right::TypeOnConsole("core-switch")).is_err());
+    }
+
+    #[test]
+    fn outlets_and_machines_have_grants_of_their_own() {
+        let mut alice = person(Role::Administrator, &["*"]);
+        alice.outlets = vec!["rack/*".into(), "lab/1:read".into()];
+        alice.machines = vec!["db*".into(), "web:read".into()];
+        let outlets = |keys: &[&str]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let (both, one, none) = (outlets(&["1", "2"]), outlets(&["1"]), outlets(&[]));
+        let may = |right| alice.may(right);
+        assert!(may(Right::SwitchOutlets("rack", &both)).is_ok());
+        for (right, said) in [
+            (Right::SwitchOutlets("rack", &none), "no outlet is named"),
+            (
+                Right::SwitchOutlets("lab", &both),
+                "may only look at outlet lab/1",
+            ),
+            (
+                Right::SwitchOutlets("attic", &one),
+                "there is no outlet attic/1",
+            ),
+            (Right::SwitchMachine("web"), "may only look at machine web"),
+            (Right::LookAtMachine("mail"), "there is no machine mail"),
+        ] {
+            let refusal = may(right).unwrap_err();
+            assert!(refusal.contains(said), "{refusal}");
+        }
+        assert!(may(Right::ChangeMachine("db1")).is_ok());
+        assert!(may(Right::LookAtMachine("web")).is_ok());
+        let eve = person(Role::ReadOnly, &["*"]);
+        assert!(eve.may(Right::SwitchOutlets("rack", &one)).is_err());
+        assert!(eve.may(Right::LookAtMachine("db1")).is_ok());
     }
 
     #[test]

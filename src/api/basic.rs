@@ -81,6 +81,8 @@ mod tests {
             password: Some(Secret::new("$a")),
             consoles: vec![],
             forward: true,
+            outlets: vec!["*".into()],
+            machines: vec!["*".into()],
             keys_inside: None,
         };
         let person = Directory::new(&[user]).person("alice").unwrap();

@@ -316,6 +316,8 @@ mod tests {
             password: Some(Secret::new(password)),
             consoles: vec!["*".into()],
             forward: true,
+            outlets: vec!["*".into()],
+            machines: vec!["*".into()],
             keys_inside: None,
         }
     }

@@ -204,6 +204,13 @@ async fn print_reply(
             Reply::Journaled { seq } => serde_json::json!({ "done": true, "seq": seq }),
             Reply::Said(text) => serde_json::json!({ "done": true, "said": text }),
             Reply::Line(line) => serde_json::json!({ "done": true, "line": line }),
+            Reply::Started { action } => serde_json::json!({ "started": action }),
+            Reply::Sensors(sensors) => serde_json::json!({ "sensors": sensors }),
+            Reply::MachineLog(log) => serde_json::json!({ "log": log }),
+            Reply::Boot(boot) => serde_json::json!({ "boot": boot }),
+            Reply::Media(media) => serde_json::json!({ "media": media }),
+            Reply::Bios(bios) => serde_json::json!({ "bios": bios }),
+            Reply::Parts(parts) => serde_json::json!({ "parts": parts }),
         };
         return face.json(&value).await;
     }
@@ -214,6 +221,14 @@ async fn print_reply(
         }
         Reply::Journaled { seq } => face.print(&format!("{seq}\n")).await,
         Reply::Line(line) => face.print(&format!("{}\n", line.line)).await,
+        Reply::Started { action } => face.print(&format!("started ({action})\n")).await,
+        // The nouns show these in tables of their own.
+        Reply::Sensors(_)
+        | Reply::MachineLog(_)
+        | Reply::Boot(_)
+        | Reply::Media(_)
+        | Reply::Bios(_)
+        | Reply::Parts(_) => face.json(&reply).await,
         Reply::Said(text) => {
             let text: Vec<String> = text.lines().map(table::harmless).collect();
             face.print(&(text.join("\n") + "\n")).await

@@ -42,6 +42,10 @@ pub struct User {
     pub password: Option<Secret>,
     /// Globs over console names; `:read` behind one lets watch only.
     pub consoles: Vec<String>,
+    /// Globs over `PDU/OUTLET`; `:read` as with consoles.
+    pub outlets: Vec<String>,
+    /// Globs over names of machines.
+    pub machines: Vec<String>,
     /// May open connections to LAN hosts through the board; by default so for operators and administrators.
     pub forward: bool,
     /// Keys of the menu inside a session, on every console.
@@ -62,6 +66,8 @@ impl User {
         let keys = table.take("keys");
         let password = table.take("password");
         let consoles = table.take("consoles");
+        let outlets = table.take("outlets");
+        let machines = table.take("machines");
         let forward = table.take("forward");
         let escape = table.take("escape");
         if keys.is_none() && password.is_none() {
@@ -95,10 +101,12 @@ impl User {
         let consoles = match &grants {
             Some(items) => items
                 .iter()
-                .filter_map(|item| item.parsed(read_glob))
+                .filter_map(|item| item.parsed(|text| read_glob(text, "")))
                 .collect(),
             None => vec!["*".to_owned()],
         };
+        let outlets = read_grants(outlets, "/");
+        let machines = read_grants(machines, "");
         let may_forward = forward.as_ref().and_then(Field::flag);
         if let Some(field) = forward
             && may_forward == Some(true)
@@ -113,6 +121,8 @@ impl User {
             keys: keys?,
             password,
             consoles,
+            outlets,
+            machines,
             forward: may_forward.unwrap_or(role >= Role::Operator),
             keys_inside: escape.and_then(|field| super::escape::read(&field)),
         };
@@ -157,12 +167,25 @@ pub fn split_grant(text: &str) -> (&str, bool) {
     }
 }
 
-fn read_glob(text: &str) -> Result<String, String> {
-    let good = |letter: char| letter.is_ascii_alphanumeric() || "._-*?".contains(letter);
+/// Without the key, everything.
+fn read_grants(field: Option<Field<'_>>, more: &str) -> Vec<String> {
+    let Some(field) = field else {
+        return vec!["*".to_owned()];
+    };
+    let items = field.list().unwrap_or_default();
+    let read = |item: &Field<'_>| item.parsed(|text| read_glob(text, more));
+    items.iter().filter_map(read).collect()
+}
+
+/// `more` are the letters that a name may have besides.
+fn read_glob(text: &str, more: &str) -> Result<String, String> {
+    let good = |letter: char| {
+        letter.is_ascii_alphanumeric() || "._-*?".contains(letter) || more.contains(letter)
+    };
     let (pattern, _) = split_grant(text);
     if pattern.is_empty() || pattern.len() > 64 || !pattern.chars().all(good) {
         return Err(
-            "expected a console's name, or a pattern with `*` and `?` as in \"core-*\"; \":read\" behind it only lets watch".to_owned(),
+            "expected a name, or a pattern with `*` and `?` as in \"core-*\"; \":read\" behind it only lets look".to_owned(),
         );
     }
     Ok(text.to_owned())

@@ -81,6 +81,8 @@ mod tests {
             password: None,
             consoles: vec!["*".into()],
             forward: false,
+            outlets: vec!["*".into()],
+            machines: vec!["*".into()],
             keys_inside: None,
         };
         let people = Directory::new(&[

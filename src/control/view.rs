@@ -13,6 +13,15 @@ pub(super) fn state(mut state: State, person: &Person) -> State {
         name.strip_prefix("console.")
             .is_none_or(|name| person.sees(name))
     });
+    for (name, pdu) in &mut state.pdus {
+        pdu.outlets
+            .retain(|outlet| person.sees_outlet(name, &outlet.key));
+    }
+    state.machines.retain(|name, _| person.sees_machine(name));
+    state.owners.retain(|name, _| {
+        name.strip_prefix("machine.")
+            .is_none_or(|name| person.sees_machine(name))
+    });
     state
         .config_problems
         .retain(|problem| !names_hidden(problem, person));
@@ -52,6 +61,8 @@ pub(super) fn shows(event: &Event, query: &Query, person: &Person) -> bool {
         && query.severity.is_none_or(|least| event.severity <= least)
         && query.source.as_ref().is_none_or(from_source)
         && console(event).is_none_or(|console| person.sees(console))
+        && outlet(event).is_none_or(|(pdu, outlet)| person.sees_outlet(pdu, outlet))
+        && machine(event).is_none_or(|machine| person.sees_machine(machine))
         && !texts(&event.kind).any(|text| names_hidden(text, person))
 }
 
@@ -78,6 +89,21 @@ fn console(event: &Event) -> Option<&str> {
         | Kind::BreakSent { console, .. } => Some(console),
         _ => event.source.strip_prefix("console."),
     }
+}
+
+/// The outlet an event is about.
+fn outlet(event: &Event) -> Option<(&str, &str)> {
+    match &event.kind {
+        Kind::OutletSwitching { pdu, outlet, .. }
+        | Kind::OutletSwitched { pdu, outlet, .. }
+        | Kind::OutletChanged { pdu, outlet, .. } => Some((pdu, outlet)),
+        _ => None,
+    }
+}
+
+/// The machine an event is about.
+fn machine(event: &Event) -> Option<&str> {
+    event.source.strip_prefix("machine.")
 }
 
 #[cfg(test)]
@@ -107,6 +133,8 @@ mod tests {
             password: None,
             consoles: vec!["core-*".into()],
             forward: true,
+            outlets: vec!["*".into()],
+            machines: vec!["*".into()],
             keys_inside: None,
         };
         let alice = Directory::new(&[alice]).person("alice").unwrap();

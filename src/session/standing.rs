@@ -64,6 +64,8 @@ mod tests {
             password: Some(Secret::new(phc)),
             consoles: vec!["*".into()],
             forward: true,
+            outlets: vec!["*".into()],
+            machines: vec!["*".into()],
             keys_inside: None,
         }
     }

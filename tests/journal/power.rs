@@ -1,0 +1,80 @@
+//! Specimens of the events of power, in the order of the enum.
+
+use oobd::event::{Kind, Severity};
+use oobd::reset::{Outcome, PowerState, Verb};
+
+fn s(text: &str) -> String {
+    text.to_owned()
+}
+
+pub(crate) fn specimens() -> Vec<Kind> {
+    vec![
+        Kind::OutletSwitching {
+            pdu: s("p"),
+            outlet: s("o"),
+            verb: Verb::ForceOff,
+            by: s("b"),
+            action: 300,
+        },
+        Kind::OutletSwitched {
+            pdu: s("p"),
+            outlet: s("o"),
+            verb: Verb::PowerCycle,
+            by: s("b"),
+            action: 300,
+            outcome: Outcome::Unconfirmed,
+            millis: 300,
+            why: s("w"),
+        },
+        Kind::OutletChanged {
+            pdu: s("p"),
+            outlet: s("o"),
+            state: PowerState::Off,
+        },
+        Kind::PduLost {
+            pdu: s("p"),
+            reason: s("r"),
+        },
+        Kind::PduFound { pdu: s("p") },
+        Kind::UpsChanged {
+            ups: s("u"),
+            status: vec![s("OB"), s("LB")],
+            severity: Severity::Alert,
+        },
+        Kind::UpsLost {
+            ups: s("u"),
+            reason: s("r"),
+        },
+        Kind::UpsFound { ups: s("u") },
+        Kind::MachineSwitching {
+            machine: s("m"),
+            verb: Verb::Nmi,
+            by: s("b"),
+            action: 300,
+        },
+        Kind::MachineSwitched {
+            machine: s("m"),
+            verb: Verb::GracefulRestart,
+            by: s("b"),
+            action: 300,
+            outcome: Outcome::Confirmed,
+            millis: 300,
+            trail: vec![s("t")],
+        },
+        Kind::MachineChanged {
+            machine: s("m"),
+            state: PowerState::Unknown,
+        },
+        Kind::MachineLost {
+            machine: s("m"),
+            reason: s("r"),
+        },
+        Kind::MachineFound { machine: s("m") },
+        Kind::MachineLogged {
+            machine: s("m"),
+            part: s("p"),
+            text: s("t"),
+            severity: Severity::Critical,
+        },
+    ]
+}
