@@ -44,7 +44,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("pattern", &[]),
     ("file", &[]),
     ("event", &[&["clock", "reset"]]),
-    ("event_text", &[&["event"]]),
+    ("event_text", &[&["event", "reset"]]),
     ("line", &[]),
     ("pin", &[&["file"]]),
     // Bytes of a protocol that doors speak as servers and consoles as clients.
