@@ -84,6 +84,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         ]],
     ),
     ("tls", &[]),
+    // A client for devices of the LAN that speak HTTP.
+    ("http", &[&["clock", "fault", "pin", "tcp", "tls"]]),
     // Devices.
     ("link", &[DEVICE]),
     ("uplink", &[DEVICE]),
@@ -92,7 +94,10 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // Writes what `transcript` reads.
     (
         "console",
-        &[DEVICE, &["pattern", "pin", "tcp", "telnet", "transcript"]],
+        &[
+            DEVICE,
+            &["pattern", "pin", "tcp", "telnet", "tls", "transcript"],
+        ],
     ),
     // Doors.
     // Carries out over SSH what `oobctl` does, in its words and with its tables.
