@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use nix::errno::Errno;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
@@ -52,4 +53,18 @@ fn device(interface: &str, target: SocketAddr) -> &str {
     } else {
         interface
     }
+}
+
+/// What the kernel says, without its number: `connection refused`.
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
+    let said = match error.raw_os_error() {
+        Some(libc::ETIMEDOUT) => return "it does not answer any more".into(),
+        Some(number) => Errno::from_raw(number).desc().to_owned(),
+        None => error.to_string(),
+    };
+    let mut letters = said.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(letters).collect()
+    })
 }
