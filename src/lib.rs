@@ -22,6 +22,7 @@ mod event_text;
 pub mod fact;
 pub mod fault;
 pub mod file;
+pub mod http;
 pub mod journal;
 pub mod keymap;
 pub mod label;

@@ -88,6 +88,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         ]],
     ),
     ("tls", &[]),
+    // A client for devices of the LAN that speak HTTP.
+    ("http", &[&["clock", "fault", "pin", "tcp", "tls"]]),
     // Devices.
     ("link", &[DEVICE]),
     ("uplink", &[DEVICE]),
@@ -96,7 +98,10 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // Writes what `transcript` reads.
     (
         "console",
-        &[DEVICE, &["pattern", "pin", "tcp", "telnet", "transcript"]],
+        &[
+            DEVICE,
+            &["pattern", "pin", "tcp", "telnet", "tls", "transcript"],
+        ],
     ),
     ("power", &[DEVICE, &["file", "http", "pin", "tcp", "tls"]]),
     // Doors.

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use nix::errno::Errno;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::prepare;
@@ -28,4 +29,18 @@ pub async fn connect(interface: &str, target: SocketAddr) -> io::Result<TcpStrea
     let stream = socket.connect(target).await?;
     prepare(&stream)?;
     Ok(stream)
+}
+
+/// What the kernel says, without its number: `connection refused`.
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
+    let said = match error.raw_os_error() {
+        Some(libc::ETIMEDOUT) => return "it does not answer any more".into(),
+        Some(number) => Errno::from_raw(number).desc().to_owned(),
+        None => error.to_string(),
+    };
+    let mut letters = said.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(letters).collect()
+    })
 }

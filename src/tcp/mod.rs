@@ -6,5 +6,5 @@ mod lan;
 mod socket;
 
 pub use crowd::{Crowd, Slot};
-pub use lan::connect;
+pub use lan::{connect, reason};
 pub use socket::{Cuttable, accept, address, keep_unsent_short, listen, prepare};
