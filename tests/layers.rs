@@ -47,6 +47,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("pin", &[&["file"]]),
     // Bytes of a protocol that doors speak as servers and consoles as clients.
     ("telnet", &[&["line"]]),
+    ("ipmi", &[&["clock", "fault", "tcp"]]),
     ("fact", &[&["clock", "line"]]),
     ("keymap", &[]),
     ("command", &[&["keymap", "line"]]),
@@ -89,6 +90,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("uplink", &[DEVICE]),
     // The lamp shows what the whole board knows.
     ("uplink/indicator", &[DEVICE, &["state"]]),
+    // BMCs of machines.
+    ("bmc", &[DEVICE, &["ipmi"]]),
     // Writes what `transcript` reads.
     (
         "console",

@@ -1,9 +1,10 @@
-//! Connections that we open to hosts of the LAN. A socket of ours can never leave by an uplink. Judges no address.
+//! Connections and datagram sockets that we open to hosts of the LAN. A socket of ours can never leave by an uplink. Judges no address.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use tokio::net::{TcpSocket, TcpStream};
+use socket2::SockRef;
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use super::prepare;
 
@@ -19,13 +20,32 @@ pub async fn connect(interface: &str, target: SocketAddr) -> io::Result<TcpStrea
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    let interface = if target.ip().is_loopback() {
-        "lo"
-    } else {
-        interface
-    };
-    socket.bind_device(Some(interface.as_bytes()))?;
+    socket.bind_device(Some(device(interface, target).as_bytes()))?;
     let stream = socket.connect(target).await?;
     prepare(&stream)?;
     Ok(stream)
+}
+
+/// A UDP socket of the LAN's interface that talks to `target` alone. As with [`connect`], a loopback address stays on
+/// `lo`. Connected: datagrams of anybody else are not heard, and a port that nobody listens on is told by an error.
+///
+/// # Errors
+/// What the kernel says; `ENODEV` when there is no such interface.
+pub async fn connect_udp(interface: &str, target: SocketAddr) -> io::Result<UdpSocket> {
+    let any: SocketAddr = match target {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).await?;
+    SockRef::from(&socket).bind_device(Some(device(interface, target).as_bytes()))?;
+    socket.connect(target).await?;
+    Ok(socket)
+}
+
+fn device(interface: &str, target: SocketAddr) -> &str {
+    if target.ip().is_loopback() {
+        "lo"
+    } else {
+        interface
+    }
 }
