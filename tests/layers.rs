@@ -52,6 +52,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("reset", &[&["clock"]]),
     ("machine", &[&["clock"]]),
     ("fact", &[&["clock", "line", "machine", "reset"]]),
+    ("ipmi", &[&["clock", "fault", "tcp"]]),
     ("keymap", &[]),
     ("command", &[&["keymap", "line", "machine", "reset"]]),
     ("state", &[&["clock", "fact"]]),
@@ -95,6 +96,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("uplink", &[DEVICE]),
     // The lamp shows what the whole board knows.
     ("uplink/indicator", &[DEVICE, &["state"]]),
+    // BMCs of machines.
+    ("bmc", &[DEVICE, &["ipmi"]]),
     // Writes what `transcript` reads.
     (
         "console",

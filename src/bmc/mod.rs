@@ -1,0 +1,3 @@
+//! BMCs of machines: who asks them and tells them what to do.
+
+pub mod ipmi;
