@@ -45,3 +45,4 @@ pub mod telnet;
 pub mod tls;
 pub mod transcript;
 pub mod uplink;
+pub mod wol;

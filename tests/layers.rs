@@ -63,7 +63,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     (
         "config",
         &[&[
-            "access", "event", "file", "keymap", "line", "pattern", "reset", "tls",
+            "access", "event", "file", "http", "keymap", "line", "pattern", "reset", "tls", "wol",
         ]],
     ),
     ("journal", &[&["bus", "clock", "event", "fault"]]),
@@ -89,6 +89,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         ]],
     ),
     ("tls", &[]),
+    ("wol", &[]),
     // A client for devices of the LAN that speak HTTP.
     ("http", &[&["clock", "fault", "pin", "tcp", "tls"]]),
     // Devices.
@@ -97,13 +98,20 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // The lamp shows what the whole board knows.
     ("uplink/indicator", &[DEVICE, &["state"]]),
     // BMCs of machines.
-    ("bmc", &[DEVICE, &["ipmi"]]),
+    // Outlets are read from what the whole board knows.
+    (
+        "bmc",
+        &[
+            DEVICE,
+            &["http", "ipmi", "pin", "state", "tcp", "tls", "wol"],
+        ],
+    ),
     // Writes what `transcript` reads.
     (
         "console",
         &[
             DEVICE,
-            &["pattern", "pin", "tcp", "telnet", "tls", "transcript"],
+            &["ipmi", "pattern", "pin", "tcp", "telnet", "tls", "transcript"],
         ],
     ),
     ("power", &[DEVICE, &["file", "http", "pin", "tcp", "tls"]]),
@@ -123,7 +131,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             DEVICE,
             DOOR,
             &[
-                "api", "console", "control", "link", "plain", "power", "ssh", "uplink",
+                "api", "bmc", "console", "control", "link", "plain", "power", "ssh", "uplink",
             ],
         ],
     ),

@@ -12,6 +12,7 @@ mod outlet;
 mod powerman;
 
 pub use nut::Nut;
+pub(super) use outlet::items;
 pub use outlet::{OutletRef, Wired};
 pub use powerman::Powerman;
 

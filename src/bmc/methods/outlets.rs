@@ -9,15 +9,13 @@ use tokio::time::timeout;
 
 use crate::bmc::device::{Answer, Asking, Device, Fault, Power, Request, Skill};
 use crate::command::{Actor, Command, Commands, Refusal, Reply};
-use crate::config::OutletRef;
+use crate::config::{OURS, OutletRef};
 use crate::fact::Outlet;
 use crate::reset::{Outcome, PowerState, Verb};
 use crate::state::State;
 
 /// Longest a PDU may take for its outlets, readings back and pauses between them included.
 const LIMIT: Duration = Duration::from_secs(80);
-/// What the board itself lives on, as `feeds` of an outlet says.
-const OURS: [&str; 3] = ["appliance", "switch", "uplink"];
 
 pub(in crate::bmc) struct Outlets {
     outlets: Vec<OutletRef>,
