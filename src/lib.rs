@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod api;
+pub mod bmc;
 pub mod bus;
 pub mod cli;
 pub mod clock;

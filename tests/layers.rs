@@ -99,6 +99,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             &["pattern", "pin", "tcp", "telnet", "tls", "transcript"],
         ],
     ),
+    ("bmc", &[DEVICE, &["http", "ipmi", "pin", "tcp", "tls"]]),
     // Doors.
     // Carries out over SSH what `oobctl` does, in its words and with its tables.
     ("ssh", &[DEVICE, DOOR, &["cli", "control"]]),
