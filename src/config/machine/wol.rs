@@ -20,10 +20,10 @@ impl Wol {
         let mac = mac.and_then(|field| field.parsed(str::parse));
         let password = password.map_or(Some(None), |field| match resolver.secret(&field)? {
             Found::Elsewhere => Some(None),
-            Found::Text(secret) => match secret.expose().parse() {
+            Found::Text(secret) => match secret.expose().parse::<SecureOn>() {
                 Ok(password) => Some(Some(password)),
                 Err(fault) => {
-                    field.wrong::<String>(fault);
+                    field.wrong(fault);
                     None
                 }
             },
