@@ -61,7 +61,7 @@ impl Link {
         out.extend(sealed);
         // From the session header to `next header` it is a multiple of four.
         let mut pad = 0u8;
-        while (out.len() - RMCP_IPMI.len() + 2) % 4 != 0 {
+        while !(out.len() - RMCP_IPMI.len() + 2).is_multiple_of(4) {
             out.push(0xff);
             pad += 1;
         }

@@ -16,6 +16,8 @@ pub mod read;
 mod session;
 pub mod setup;
 pub mod sol;
+#[cfg(test)]
+mod tests;
 pub mod window;
 mod wire;
 

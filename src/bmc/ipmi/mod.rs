@@ -17,6 +17,8 @@ mod sdr;
 mod sel;
 mod sel_text;
 mod sensor;
+#[cfg(test)]
+mod tests;
 mod units;
 mod words;
 

@@ -34,7 +34,7 @@ const RESERVATIONS: u32 = 8;
 /// After the last record.
 const LAST: u16 = 0xffff;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Source {
     netfn: u8,
     reserve: u8,
@@ -56,7 +56,8 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    fn add(&mut self, record: Option<Record>) {
+    /// Takes in a record; `None` for one that cannot be read.
+    pub fn add(&mut self, record: Option<Record>) {
         match record {
             Some(Record::Sensors(sensors)) => self.sensors.extend(sensors),
             Some(Record::EventOnly(sensors)) => self.event_only.extend(sensors),
@@ -120,7 +121,12 @@ impl Client {
         let mut id = 0;
         // A BMC whose records go round in a circle is left when it comes back to one.
         while id != LAST && seen.insert(id) && seen.len() <= MOST_RECORDS {
-            let Some((bytes, next)) = self.read_record(source, id, &mut reservation).await? else {
+            let record = match self.read_record(source, id, &mut reservation).await {
+                // Neither a repository nor records of its own: a BMC without sensors.
+                Err(Error::Refused { .. }) if id == 0 && source == DEVICE => break,
+                record => record?,
+            };
+            let Some((bytes, next)) = record else {
                 break;
             };
             inventory.add(Record::parse(&bytes));

@@ -14,6 +14,8 @@ const AHEAD: usize = 512;
 const INBOX: usize = 32 * 1024;
 /// How often a packet is sent before the console counts as lost.
 const TRIES: u32 = 8;
+/// The same of the empty packet that begins a console; without it goes on.
+const GREETING_TRIES: u32 = 3;
 /// How long a BMC that takes nothing now is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -25,6 +27,13 @@ struct Flight {
     due: Instant,
 }
 
+impl Flight {
+    /// Nothing is in it.
+    fn is_greeting(&self) -> bool {
+        self.packet.data.is_empty() && self.packet.flags == 0
+    }
+}
+
 /// One end of a conversation, the console's.
 #[derive(Debug)]
 pub struct Flow {
@@ -34,6 +43,9 @@ pub struct Flow {
     next: u8,
     queue: VecDeque<u8>,
     wants_break: bool,
+    /// An empty packet begins. Some BMCs, OpenIPMI's among them, know a packet again by its number alone, also one of a
+    /// console before this one, and would drop the first that somebody typed.
+    greeting: bool,
     flight: Option<Flight>,
     inbox: VecDeque<u8>,
     /// The last packet that came in, and how much of it was taken.
@@ -55,6 +67,7 @@ impl Flow {
             next: 1,
             queue: VecDeque::new(),
             wants_break: false,
+            greeting: true,
             flight: None,
             inbox: VecDeque::new(),
             last: (0, 0),
@@ -85,7 +98,7 @@ impl Flow {
     /// Nothing waits to be sent or acknowledged.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.flight.is_none() && self.queue.is_empty() && !self.wants_break
+        self.flight.is_none() && self.queue.is_empty() && !self.wants_break && !self.greeting
     }
 
     /// Forgets what was written and is in no packet yet.
@@ -135,6 +148,9 @@ impl Flow {
         };
         let accepted = usize::from(packet.accepted);
         let rest = flight.packet.data.get(accepted..).unwrap_or_default();
+        if flight.is_greeting() {
+            return;
+        }
         let refused = packet.flags & (status::NACK | status::UNAVAILABLE) != 0;
         let is_break = flight.packet.flags & operation::BREAK != 0;
         if rest.is_empty() && !(is_break && refused) {
@@ -146,7 +162,9 @@ impl Flow {
             data: rest.to_vec(),
             ..flight.packet
         };
-        let due = if refused { now + PAUSE } else { now };
+        // Nothing taken is as good as refused: else the two would say so to each other without end.
+        let waits = refused || accepted == 0;
+        let due = if waits { now + PAUSE } else { now };
         self.flight = Some(Flight {
             packet: again,
             tries: 0,
@@ -188,9 +206,17 @@ impl Flow {
         if let Some(ack) = self.acks.pop_front() {
             return Some(ack);
         }
-        if self.flight.is_none() && (!self.queue.is_empty() || self.wants_break) {
-            let count = self.queue.len().min(self.most);
-            let is_break = count == 0 && std::mem::take(&mut self.wants_break);
+        let tried = |flight: &mut Flight| flight.tries == GREETING_TRIES && flight.due <= now;
+        self.flight
+            .take_if(|flight| flight.is_greeting() && tried(flight));
+        if self.flight.is_none() && !self.is_idle() {
+            let greeting = std::mem::take(&mut self.greeting);
+            let count = if greeting {
+                0
+            } else {
+                self.queue.len().min(self.most)
+            };
+            let is_break = count == 0 && !greeting && std::mem::take(&mut self.wants_break);
             let packet = Packet {
                 seq: self.number(),
                 data: self.queue.drain(..count).collect(),
