@@ -111,7 +111,15 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         "console",
         &[
             DEVICE,
-            &["ipmi", "pattern", "pin", "tcp", "telnet", "tls", "transcript"],
+            &[
+                "ipmi",
+                "pattern",
+                "pin",
+                "tcp",
+                "telnet",
+                "tls",
+                "transcript",
+            ],
         ],
     ),
     ("power", &[DEVICE, &["file", "http", "pin", "tcp", "tls"]]),

@@ -31,11 +31,7 @@ pub(super) fn request(command: Command) -> Option<Request> {
 }
 
 /// Asks the ways that can, in order, until one does it. What may have been done is not asked of another.
-pub(super) async fn ask(
-    machine: &str,
-    ways: &[Way],
-    request: Request,
-) -> Result<Answer, Refusal> {
+pub(super) async fn ask(machine: &str, ways: &[Way], request: Request) -> Result<Answer, Refusal> {
     let skill = request.skill();
     let able: Vec<&Way> = ways.iter().filter(|way| way.can(skill)).collect();
     if able.is_empty() {

@@ -132,10 +132,7 @@ impl Errand {
             ),
             Step::Asked { method } => {
                 let leads_to = verb.leads_to();
-                let tells = matches!(
-                    verb,
-                    Verb::On | Verb::ForceOff | Verb::GracefulShutdown
-                );
+                let tells = matches!(verb, Verb::On | Verb::ForceOff | Verb::GracefulShutdown);
                 let until = Instant::now() + self.limit(verb);
                 let mut pause = FIRST_LOOK;
                 let confirmed = loop {
@@ -154,9 +151,7 @@ impl Errand {
                 self.note(&method, &came).await;
                 match came {
                     Came::Confirmed => self.end(Outcome::Confirmed, String::new()),
-                    Came::Doubtful(why) | Came::Nothing(why) => {
-                        self.end(Outcome::Unconfirmed, why)
-                    }
+                    Came::Doubtful(why) | Came::Nothing(why) => self.end(Outcome::Unconfirmed, why),
                 }
             }
             Step::OffAsked { method } | Step::Dark { method } => {
@@ -169,7 +164,14 @@ impl Errand {
                 let (Came::Doubtful(why) | Came::Nothing(why)) = came else {
                     return self.end(Outcome::Confirmed, String::new());
                 };
-                self.end(if on { Outcome::Unconfirmed } else { Outcome::Failed }, why)
+                self.end(
+                    if on {
+                        Outcome::Unconfirmed
+                    } else {
+                        Outcome::Failed
+                    },
+                    why,
+                )
             }
         }
     }

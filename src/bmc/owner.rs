@@ -185,12 +185,7 @@ impl Owner {
         });
     }
 
-    fn ask(
-        &self,
-        ctx: &Context,
-        command: Command,
-        reply: oneshot::Sender<Result<Reply, Refusal>>,
-    ) {
+    fn ask(&self, ctx: &Context, command: Command, reply: oneshot::Sender<Result<Reply, Refusal>>) {
         let Some(request) = desk::request(command) else {
             let what = "such command of a machine".into();
             let _ = reply.send(Err(Refusal::Unknown { what }));
@@ -262,12 +257,19 @@ impl Owner {
         }
         if able.iter().all(|way| way.name == "outlets")
             && let Some(why) = {
-                let step = match plan(verb, &able.first().map(|way| way.verbs()).unwrap_or_default())
-                {
+                let step = match plan(
+                    verb,
+                    &able.first().map(|way| way.verbs()).unwrap_or_default(),
+                ) {
                     Some(super::errand::Plan::Plain(step)) => step,
                     _ => Verb::ForceOff,
                 };
-                objection(&self.state.borrow(), &self.machine.outlets, step, cut_myself)
+                objection(
+                    &self.state.borrow(),
+                    &self.machine.outlets,
+                    step,
+                    cut_myself,
+                )
             }
         {
             return Err(Refusal::Failed(why));
@@ -507,7 +509,10 @@ fn millis(since: Instant) -> u64 {
 
 /// Whether the machine answers: its controllers if it has any, otherwise whatever tells of its power. And why not.
 fn phase(reading: &Reading, has_bmc: bool) -> (DevicePhase, String) {
-    let asked = reading.asked.iter().filter(|(way, _)| way.is_bmc == has_bmc);
+    let asked = reading
+        .asked
+        .iter()
+        .filter(|(way, _)| way.is_bmc == has_bmc);
     let faults = || {
         let told = |(way, fault): &(Way, Option<Fault>)| {
             fault.as_ref().map(|fault| format!("{}: {fault}", way.name))

@@ -22,7 +22,12 @@ use crate::reset::{Outcome, PowerState, Verb};
 use crate::state::{State, Store};
 use crate::supervisor::context::{Context, Dirs, Pulse, Ready};
 
-const POWER: &[Verb] = &[Verb::On, Verb::ForceOff, Verb::PowerCycle, Verb::ForceRestart];
+const POWER: &[Verb] = &[
+    Verb::On,
+    Verb::ForceOff,
+    Verb::PowerCycle,
+    Verb::ForceRestart,
+];
 const SKILLS: &[Skill] = &[
     Skill::Power,
     Skill::Act,
@@ -153,7 +158,8 @@ impl House {
 
     /// Gives a verb and waits for what comes of it: the outcome, and the trail as `method outcome`.
     async fn outcome(&self, verb: Verb) -> (Outcome, Vec<String>) {
-        self.until(|machine| machine.phase != DevicePhase::Unknown).await;
+        self.until(|machine| machine.phase != DevicePhase::Unknown)
+            .await;
         let Ok(Reply::Started { action }) = self.give(verb).await else {
             panic!("it was not started");
         };
@@ -172,7 +178,12 @@ impl House {
     }
 
     fn events(&self, wanted: fn(&Kind) -> bool) -> usize {
-        self.events.lock().unwrap().iter().filter(|kind| wanted(kind)).count()
+        self.events
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|kind| wanted(kind))
+            .count()
     }
 }
 
@@ -228,10 +239,7 @@ async fn what_did_nothing_falls_back_and_is_on_record() {
         Kind::MachineSwitched { trail, .. } => Some(trail.clone()),
         _ => None,
     });
-    assert_eq!(
-        trail.unwrap()[0],
-        "redfish: failed, no answer within 5 s"
-    );
+    assert_eq!(trail.unwrap()[0], "redfish: failed, no answer within 5 s");
 }
 
 #[tokio::test(start_paused = true)]
@@ -293,13 +301,21 @@ async fn a_wrong_password_is_tried_once() {
     assert_eq!(outcome, Outcome::Failed);
     tokio::time::sleep(Duration::from_mins(5)).await;
     assert_eq!(ipmi.lock().unwrap().asked.len(), 1);
-    assert_eq!(house.events(|kind| matches!(kind, Kind::MachineLost { .. })), 1);
+    assert_eq!(
+        house.events(|kind| matches!(kind, Kind::MachineLost { .. })),
+        1
+    );
     // A person who says that it is right now is believed at once.
     ipmi.lock().unwrap().dead = None;
     let machine = "db1".to_owned();
     house.send(Command::ReadMachine { machine }).await.unwrap();
-    house.until(|machine| machine.phase == DevicePhase::Up).await;
-    assert_eq!(house.events(|kind| matches!(kind, Kind::MachineFound { .. })), 1);
+    house
+        .until(|machine| machine.phase == DevicePhase::Up)
+        .await;
+    assert_eq!(
+        house.events(|kind| matches!(kind, Kind::MachineFound { .. })),
+        1
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -311,7 +327,9 @@ async fn the_power_that_is_owed_is_given_back_after_a_restart() {
     let Ok(Reply::Started { action }) = house.give(Verb::PowerCycle).await else {
         panic!("it was not started");
     };
-    house.until(|machine| machine.state == PowerState::Off).await;
+    house
+        .until(|machine| machine.state == PowerState::Off)
+        .await;
     let dir = house.stop().await;
     assert_eq!(outlets.lock().unwrap().verbs(), [Verb::ForceOff]);
 
@@ -319,10 +337,7 @@ async fn the_power_that_is_owed_is_given_back_after_a_restart() {
     let (outcome, trail) = house.ended(action).await;
     assert_eq!(outcome, Outcome::Unconfirmed);
     assert_eq!(trail, ["outlets unconfirmed"]);
-    assert_eq!(
-        outlets.lock().unwrap().verbs(),
-        [Verb::ForceOff, Verb::On]
-    );
+    assert_eq!(outlets.lock().unwrap().verbs(), [Verb::ForceOff, Verb::On]);
     assert_eq!(house.until(|_| true).await.state, PowerState::On);
     // Numbers go on, and nothing is left to be ended.
     let Ok(Reply::Started { action: next }) = house.give(Verb::On).await else {
@@ -354,7 +369,9 @@ async fn a_cycle_that_was_interrupted_is_not_given_again() {
 async fn one_verb_at_a_time_and_only_what_a_way_can() {
     let ipmi = script(PowerState::On);
     let house = House::start(&[("ipmi", POWER, &ipmi)]);
-    let up = house.until(|machine| machine.phase == DevicePhase::Up).await;
+    let up = house
+        .until(|machine| machine.phase == DevicePhase::Up)
+        .await;
     assert!(!up.verbs.contains(&Verb::Nmi));
     let refused = house.give(Verb::Nmi).await.unwrap_err().to_string();
     assert_eq!(
@@ -402,14 +419,25 @@ async fn a_dead_machine_is_told_once_and_unknown() {
         .until(|machine| machine.phase == DevicePhase::Silent)
         .await;
     assert_eq!(silent.why, "ipmi: no answer within 5 s");
-    house.until(|machine| machine.state == PowerState::Unknown).await;
+    house
+        .until(|machine| machine.state == PowerState::Unknown)
+        .await;
     ipmi.lock().unwrap().dead = None;
     ipmi.lock().unwrap().state = PowerState::Off;
-    house.until(|machine| machine.state == PowerState::Off).await;
+    house
+        .until(|machine| machine.state == PowerState::Off)
+        .await;
     let count = |wanted| house.events(wanted);
     assert_eq!(count(|kind| matches!(kind, Kind::MachineLost { .. })), 1);
     assert_eq!(count(|kind| matches!(kind, Kind::MachineFound { .. })), 1);
-    let off = |kind: &Kind| matches!(kind, Kind::MachineChanged { state: PowerState::Off, .. });
+    let off = |kind: &Kind| {
+        matches!(
+            kind,
+            Kind::MachineChanged {
+                state: PowerState::Off,
+                ..
+            }
+        )
+    };
     assert_eq!(house.events(off), 1);
 }
-

@@ -168,7 +168,10 @@ fn read_methods(field: &Field<'_>, have: &[Method]) -> Option<Vec<Method>> {
             continue;
         };
         if methods.contains(&method) {
-            item.wrong(format!("`{}` stands here for the second time", method.word()));
+            item.wrong(format!(
+                "`{}` stands here for the second time",
+                method.word()
+            ));
         } else if !have.contains(&method) {
             let word = method.word();
             item.wrong_so(
@@ -180,7 +183,10 @@ fn read_methods(field: &Field<'_>, have: &[Method]) -> Option<Vec<Method>> {
     }
     if let Some(left) = have.iter().find(|method| !methods.contains(method)) {
         field.wrong_so(
-            format!("`{}` is not in the list, and would never be tried", left.word()),
+            format!(
+                "`{}` is not in the list, and would never be tried",
+                left.word()
+            ),
             "add it, or remove its settings",
         );
     }

@@ -74,7 +74,13 @@ mod tests {
         let text = "schema = 1\n[uplink.a]\nwifi = { open = true }\n[console.x]\nserial = { port = \"/dev/ttyUSB0\" }\n[machine.m]\nwol = { mac = \"00:1b:21:3c:4d:5e\" }";
         let config = load(text, &Folders::of("oobd.toml".as_ref(), "".as_ref())).unwrap();
         let said = remarks(&config).join("\n");
-        for word in ["open = true", "no country", "/dev/ttyUSB0", "only way", "no user"] {
+        for word in [
+            "open = true",
+            "no country",
+            "/dev/ttyUSB0",
+            "only way",
+            "no user",
+        ] {
             assert!(said.contains(word), "{word}: {said}");
         }
     }

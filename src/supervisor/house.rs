@@ -114,10 +114,16 @@ pub fn parts(config: &Config) -> Vec<Part> {
         ups,
         lan: lan_interface.clone(),
     }));
-    parts.extend(config.machines.iter().cloned().map(|machine| Part::Machine {
-        machine,
-        lan: lan_interface.clone(),
-    }));
+    parts.extend(
+        config
+            .machines
+            .iter()
+            .cloned()
+            .map(|machine| Part::Machine {
+                machine,
+                lan: lan_interface.clone(),
+            }),
+    );
     parts.push(Part::Record(keeping(config)));
     parts.push(Part::Control);
     parts.push(Part::Ssh {
@@ -225,9 +231,7 @@ impl Part {
             }),
             Self::Pdu { pdu, lan } => boxed(power::run(ctx, pdu, lan)),
             Self::Ups { ups, lan } => boxed(power::run_ups(ctx, ups, lan)),
-            Self::Machine { machine, lan } => {
-                boxed(bmc::run(ctx, machine, lan, store.watch()))
-            }
+            Self::Machine { machine, lan } => boxed(bmc::run(ctx, machine, lan, store.watch())),
             Self::Plain { console, door } => boxed(plain::run(ctx, console, door, access, store)),
             Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
             Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),

@@ -48,7 +48,9 @@ impl Outlets {
             let keys = by_pdu.entry(&outlet.pdu).or_default();
             keys.push(outlet.outlet.clone());
         }
-        let orders = by_pdu.into_iter().map(|(pdu, keys)| self.order(pdu, keys, verb));
+        let orders = by_pdu
+            .into_iter()
+            .map(|(pdu, keys)| self.order(pdu, keys, verb));
         let ended = futures::future::join_all(orders).await;
         let mut doubts = Vec::new();
         let mut refusals = Vec::new();
@@ -155,9 +157,7 @@ impl Outlets {
 
 fn outlet<'a>(state: &'a State, named: &OutletRef) -> Option<&'a Outlet> {
     let pdu = state.pdus.get(&named.pdu)?;
-    pdu.outlets
-        .iter()
-        .find(|outlet| outlet.key == named.outlet)
+    pdu.outlets.iter().find(|outlet| outlet.key == named.outlet)
 }
 
 /// Why this verb on these outlets would cut the board off, if it would.

@@ -10,15 +10,15 @@ use tokio_util::task::TaskTracker;
 
 use crate::bmc::device::{Answer, Asking, Device, Fault, Power, Request, Skill};
 use crate::bmc::media::{self, Served};
-use crate::bmc::redfish::types::{BootFor, LogSeverity, MediaSlot, Scalar, SensorKind, SensorState};
+use crate::bmc::redfish::types::{
+    BootFor, LogSeverity, MediaSlot, Scalar, SensorKind, SensorState,
+};
 use crate::bmc::redfish::{Access, Bmc, Error, Intent, Patience, types};
 use crate::config::Redfish as Wanted;
 use crate::event::Kind;
 use crate::fault::chain;
 use crate::http::{self, Trust};
-use crate::machine::{
-    BiosAttribute, Boot, BootTarget, Health, LogEntry, Medium, Part, Sensor,
-};
+use crate::machine::{BiosAttribute, Boot, BootTarget, Health, LogEntry, Medium, Part, Sensor};
 use crate::pin::Pins;
 use crate::reset::{PowerState, Verb};
 
@@ -61,7 +61,12 @@ pub(super) struct Redfish {
 
 impl Redfish {
     #[must_use]
-    pub(super) fn new(wanted: Wanted, lan: &str, state: &std::path::Path, tracker: &TaskTracker) -> Self {
+    pub(super) fn new(
+        wanted: Wanted,
+        lan: &str,
+        state: &std::path::Path,
+        tracker: &TaskTracker,
+    ) -> Self {
         let pins = Pins::new(state);
         let Wanted {
             url,
@@ -126,7 +131,10 @@ impl Redfish {
     }
 
     async fn question(&mut self, request: Request) -> Result<Answer, Trouble> {
-        let bmc = self.bmc.as_mut().ok_or(Trouble::Ours("no session".into()))?;
+        let bmc = self
+            .bmc
+            .as_mut()
+            .ok_or(Trouble::Ours("no session".into()))?;
         if !self.verbs_known {
             let allowed = bmc.reset_types().await?;
             self.verbs = crate::reset::VERBS.to_vec();
@@ -170,7 +178,10 @@ impl Redfish {
                     (_, false) => BootFor::Continuous,
                 };
                 let Some(target) = target(boot.target) else {
-                    return Err(Trouble::Ours(format!("Redfish has no target {}", boot.target)));
+                    return Err(Trouble::Ours(format!(
+                        "Redfish has no target {}",
+                        boot.target
+                    )));
                 };
                 bmc.set_boot(target, held, None).await?;
                 Answer::Done
@@ -207,7 +218,10 @@ impl Redfish {
 
     /// A URL as it is; otherwise a file of this board, served to that controller alone.
     async fn insert(&mut self, slot: Option<&str>, image: &str) -> Result<Answer, Trouble> {
-        let bmc = self.bmc.as_mut().ok_or(Trouble::Ours("no session".into()))?;
+        let bmc = self
+            .bmc
+            .as_mut()
+            .ok_or(Trouble::Ours("no session".into()))?;
         let slot = chosen(bmc.media().await?, slot, false)?;
         if image.contains("://") {
             bmc.insert(&slot.uri, image).await?;
@@ -425,7 +439,9 @@ fn chosen(slots: Vec<MediaSlot>, name: Option<&str>, used: bool) -> Result<Media
     let there: Vec<String> = slots.iter().map(|slot| slot.id.clone()).collect();
     let disc = |slot: &MediaSlot| slot.types.iter().any(|kind| kind == "CD" || kind == "DVD");
     let found = match name {
-        Some(name) => slots.into_iter().find(|slot| slot.id.eq_ignore_ascii_case(name)),
+        Some(name) => slots
+            .into_iter()
+            .find(|slot| slot.id.eq_ignore_ascii_case(name)),
         None => {
             let mut slots = slots;
             let first = |slot: &MediaSlot| (used && slot.image.is_none(), !disc(slot));

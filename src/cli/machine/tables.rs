@@ -24,7 +24,11 @@ pub(in crate::cli) fn list(state: &State, now: Timestamp, width: usize, color: b
     let rows: Vec<_> = state.machines.values().map(row).collect();
     let head = ["NAME", "POWER", "STATE", "SINCE", "BY", "MODEL"];
     let mut text = columns(&head, &rows, color);
-    for machine in state.machines.values().filter(|machine| !machine.why.is_empty()) {
+    for machine in state
+        .machines
+        .values()
+        .filter(|machine| !machine.why.is_empty())
+    {
         let why = Cell::plain(format!("{}: {}", machine.name, machine.why));
         text += &flow(&[why], 0, 2, width, color);
     }
@@ -32,7 +36,12 @@ pub(in crate::cli) fn list(state: &State, now: Timestamp, width: usize, color: b
 }
 
 /// Everything about a machine, a line each.
-pub(in crate::cli) fn sheet(machine: &Machine, now: Timestamp, width: usize, color: bool) -> String {
+pub(in crate::cli) fn sheet(
+    machine: &Machine,
+    now: Timestamp,
+    width: usize,
+    color: bool,
+) -> String {
     let words = |words: &[String]| match words.is_empty() {
         true => "none".to_owned(),
         false => words.join(", "),
