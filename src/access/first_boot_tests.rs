@@ -61,6 +61,9 @@ fn house() -> (tempfile::TempDir, Dirs, Config) {
         consoles: vec![],
         transcripts: Transcripts::default(),
         syslog: None,
+        pdus: vec![],
+        upses: vec![],
+        machines: vec![],
         users: vec![],
     };
     (root, dirs, config)

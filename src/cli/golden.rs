@@ -12,6 +12,8 @@ use crate::fact::{
 use crate::line::LineState;
 use crate::state::State;
 
+mod machines;
+
 use super::{console, event, status, uplink};
 
 const NOW: Timestamp = Timestamp(1_795_000_000_000);
@@ -104,6 +106,7 @@ fn port(name: &str, phase: PortPhase, sessions: Vec<Session>) -> Fact {
         state: LineState::default(),
         number: 1,
         device: None,
+        outlets: vec![],
     })
 }
 

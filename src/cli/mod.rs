@@ -3,17 +3,21 @@
 mod client;
 mod completion;
 mod config;
+mod confirm;
 mod console;
 mod event;
 mod face;
 #[cfg(test)]
 mod golden;
+mod machine;
+mod outlet;
 mod password;
 mod status;
 mod table;
 mod terminal;
 mod time;
 mod uplink;
+mod ups;
 
 use std::future::Future;
 use std::io;
@@ -30,7 +34,8 @@ use face::Failure;
 
 /// Ask and steer an oobd board.
 ///
-/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 oobd is not reachable, 4 refused.
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 oobd is not reachable, 4 refused,
+/// 5 done but not confirmed.
 #[derive(Debug, Parser)]
 #[command(
     name = "oobctl",
@@ -73,6 +78,18 @@ enum Noun {
     /// Serial consoles
     #[command(subcommand)]
     Console(console::Verb),
+    /// Managed computers: power, sensors, logs, boot, media, BIOS
+    #[command(subcommand)]
+    Machine(machine::Verb),
+    /// Outlets of PDUs, and their power
+    #[command(subcommand)]
+    Outlet(outlet::Verb),
+    /// Power distribution units
+    #[command(subcommand)]
+    Pdu(outlet::PduVerb),
+    /// Uninterruptible power supplies
+    #[command(subcommand)]
+    Ups(ups::Verb),
     /// What happened
     #[command(subcommand)]
     Event(event::Verb),
@@ -170,6 +187,10 @@ where
         Noun::Status(args) => status::run(&args, form, client, face).await,
         Noun::Uplink(verb) => uplink::run(verb, form, client, face).await,
         Noun::Console(verb) => console::run(verb, form, client, face).await,
+        Noun::Machine(verb) => machine::run(verb, form, client, face).await,
+        Noun::Outlet(verb) => outlet::run(verb, form, client, face).await,
+        Noun::Pdu(verb) => outlet::pdu(verb, form, client, face).await,
+        Noun::Ups(verb) => ups::run(verb, form, client, face).await,
         Noun::Event(verb) => event::run(verb, form, client, face).await,
         Noun::Config(verb) => config::run(verb, form, client, face).await,
         Noun::Password | Noun::Completion(_) => Ok(()),

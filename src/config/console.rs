@@ -1,9 +1,10 @@
 //! The sections `[console.NAME]`: logical serial consoles. What they sit on is in [`transport`].
 
+use super::pdu::OutletRef;
 use super::reader::Table;
 use super::record::{Keys, Record};
 use super::secret::Resolver;
-use super::transport::{self, Transport};
+use super::transport::{self, Machines, Transport};
 
 mod discover;
 pub(super) mod doors;
@@ -33,6 +34,8 @@ pub struct Console {
     pub discover: Option<Discover>,
     /// Plain TCP ports that lead to it.
     pub doors: Vec<PlainDoor>,
+    /// What powers the device on it, for the menu inside a session.
+    pub outlets: Vec<OutletRef>,
 }
 
 /// Kept on flash per console, where the file does not say.
@@ -44,6 +47,7 @@ impl Console {
         place: u16,
         mut table: Table<'_>,
         resolver: &Resolver<'_>,
+        machines: &Machines,
     ) -> Option<Self> {
         let number = table.take("number");
         let ring = table.take("ring");
@@ -51,7 +55,8 @@ impl Console {
         let sessions = Sessions::read(&mut table);
         let discover = table.take("discover");
         let doors = PlainDoor::read_all(&mut table);
-        let kind = table.one_of(transport::KINDS, transport::LATER);
+        let outlet = table.take("outlet");
+        let kind = table.one_of(transport::KINDS, &[]);
         table.finish();
         let number = number.and_then(|field| field.number(1..=999));
         let ring = ring.and_then(|field| field.size(16 * KIB..=8 * MIB));
@@ -59,7 +64,7 @@ impl Console {
         let (record, quota) = keys.read();
         let discover = discover.map(|field| Discover::read(&field));
         let (kind, settings) = kind?;
-        let transport = Transport::read(kind, settings.table()?, resolver);
+        let transport = Transport::read(kind, settings.table()?, resolver, machines);
         Some(Self {
             name,
             number: number.unwrap_or(place),
@@ -73,6 +78,7 @@ impl Console {
                 None => None,
             },
             doors,
+            outlets: outlet.map_or_else(Vec::new, |field| OutletRef::read_all(&field)),
         })
     }
 }

@@ -147,6 +147,12 @@ mod tests {
         ] {
             assert_eq!(public_key(bad), None);
         }
+        proptest::proptest!(|(bytes: Vec<u8>, at: proptest::sample::Index, byte: u8)| {
+            let _ = public_key(&bytes);
+            let mut bent = der.to_vec();
+            *at.get_mut(&mut bent) = byte;
+            let _ = key_pin(&bent);
+        });
         for text in ["", "sha256//", "sha256//AAAA", "SHA256:AB", "sha256//!"] {
             assert!(!is_key_pin(text), "{text}");
         }

@@ -112,6 +112,9 @@ fn config(given: &Value) -> Config {
         consoles: vec![],
         transcripts: Transcripts::default(),
         syslog: None,
+        pdus: vec![],
+        upses: vec![],
+        machines: vec![],
         users: vec![],
     }
 }
