@@ -161,6 +161,8 @@ pub struct Console {
     pub number: u16,
     /// What the device calls itself, once it was asked.
     pub device: Option<String>,
+    /// What powers that device, as `PDU/OUTLET`.
+    pub outlets: Vec<String>,
 }
 
 /// A serial port that is plugged in, whether a console uses it or not.

@@ -118,6 +118,7 @@ mod tests {
             state: LineState::default(),
             number,
             device: None,
+            outlets: vec![],
         }
     }
 

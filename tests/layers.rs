@@ -120,7 +120,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             DEVICE,
             DOOR,
             &[
-                "api", "console", "control", "link", "plain", "ssh", "uplink",
+                "api", "console", "control", "link", "plain", "power", "ssh", "uplink",
             ],
         ],
     ),

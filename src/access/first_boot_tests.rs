@@ -61,6 +61,8 @@ fn house() -> (tempfile::TempDir, Dirs, Config) {
         consoles: vec![],
         transcripts: Transcripts::default(),
         syslog: None,
+        pdus: vec![],
+        upses: vec![],
         users: vec![],
     };
     (root, dirs, config)

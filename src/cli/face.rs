@@ -140,12 +140,14 @@ pub(super) enum Failure {
     Denied(String),
     Refused(Refusal),
     Other(String),
+    /// Done, and nobody knows whether it took; all has been said.
+    Unconfirmed,
     /// All has been said.
     Silent,
 }
 
 impl Failure {
-    /// 0 ok, 1 failed, 2 usage, 3 daemon unreachable, 4 refused.
+    /// 0 ok, 1 failed, 2 usage, 3 daemon unreachable, 4 refused, 5 done and not confirmed.
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
@@ -155,6 +157,7 @@ impl Failure {
             Self::Denied(_) => 4,
             Self::Refused(Refusal::NotPermitted { .. } | Refusal::Busy { .. }) => 4,
             Self::Refused(_) => 1,
+            Self::Unconfirmed => 5,
         }
     }
 
@@ -168,7 +171,7 @@ impl Failure {
             | Self::Denied(text)
             | Self::Other(text) => Some(text.clone()),
             Self::Refused(refusal) => Some(refusal.to_string()),
-            Self::Silent => None,
+            Self::Silent | Self::Unconfirmed => None,
         }
     }
 }

@@ -104,6 +104,7 @@ fn port(name: &str, phase: PortPhase, sessions: Vec<Session>) -> Fact {
         state: LineState::default(),
         number: 1,
         device: None,
+        outlets: vec![],
     })
 }
 

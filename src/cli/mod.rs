@@ -3,17 +3,20 @@
 mod client;
 mod completion;
 mod config;
+mod confirm;
 mod console;
 mod event;
 mod face;
 #[cfg(test)]
 mod golden;
+mod outlet;
 mod password;
 mod status;
 mod table;
 mod terminal;
 mod time;
 mod uplink;
+mod ups;
 
 use std::future::Future;
 use std::io;
@@ -30,7 +33,8 @@ use face::Failure;
 
 /// Ask and steer an oobd board.
 ///
-/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 oobd is not reachable, 4 refused.
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 oobd is not reachable, 4 refused,
+/// 5 done but not confirmed.
 #[derive(Debug, Parser)]
 #[command(
     name = "oobctl",
@@ -73,6 +77,15 @@ enum Noun {
     /// Serial consoles
     #[command(subcommand)]
     Console(console::Verb),
+    /// Outlets of PDUs, and their power
+    #[command(subcommand)]
+    Outlet(outlet::Verb),
+    /// Power distribution units
+    #[command(subcommand)]
+    Pdu(outlet::PduVerb),
+    /// Uninterruptible power supplies
+    #[command(subcommand)]
+    Ups(ups::Verb),
     /// What happened
     #[command(subcommand)]
     Event(event::Verb),
@@ -170,6 +183,9 @@ where
         Noun::Status(args) => status::run(&args, form, client, face).await,
         Noun::Uplink(verb) => uplink::run(verb, form, client, face).await,
         Noun::Console(verb) => console::run(verb, form, client, face).await,
+        Noun::Outlet(verb) => outlet::run(verb, form, client, face).await,
+        Noun::Pdu(verb) => outlet::pdu(verb, form, client, face).await,
+        Noun::Ups(verb) => ups::run(verb, form, client, face).await,
         Noun::Event(verb) => event::run(verb, form, client, face).await,
         Noun::Config(verb) => config::run(verb, form, client, face).await,
         Noun::Password | Noun::Completion(_) => Ok(()),

@@ -1,5 +1,6 @@
 //! The sections `[console.NAME]`: logical serial consoles. What they sit on is in [`transport`].
 
+use super::pdu::OutletRef;
 use super::reader::Table;
 use super::record::{Keys, Record};
 use super::secret::Resolver;
@@ -33,6 +34,8 @@ pub struct Console {
     pub discover: Option<Discover>,
     /// Plain TCP ports that lead to it.
     pub doors: Vec<PlainDoor>,
+    /// What powers the device on it, for the menu inside a session.
+    pub outlets: Vec<OutletRef>,
 }
 
 /// Kept on flash per console, where the file does not say.
@@ -51,6 +54,7 @@ impl Console {
         let sessions = Sessions::read(&mut table);
         let discover = table.take("discover");
         let doors = PlainDoor::read_all(&mut table);
+        let outlet = table.take("outlet");
         let kind = table.one_of(transport::KINDS, transport::LATER);
         table.finish();
         let number = number.and_then(|field| field.number(1..=999));
@@ -73,6 +77,7 @@ impl Console {
                 None => None,
             },
             doors,
+            outlets: outlet.map_or_else(Vec::new, |field| OutletRef::read_all(&field)),
         })
     }
 }

@@ -11,6 +11,7 @@ mod escape;
 mod https;
 mod lan;
 mod oob;
+mod pdu;
 mod problem;
 mod reader;
 mod record;
@@ -28,6 +29,7 @@ pub use device::{Device, Ssh};
 pub use https::{Https, Pair};
 pub use lan::{Lan, LanAddress};
 pub use oob::{Mode, Oob, Probe};
+pub use pdu::{Nut, OURS, OutletRef, Pdu, PduKind, Powerman, Ups, Wired};
 pub use problem::{Place, Problem, render};
 pub use record::{Carrier, Pattern, Proof, Record, Syslog, Transcripts};
 pub use secret::{Folders, Secret};
@@ -56,6 +58,8 @@ pub struct Config {
     pub consoles: Vec<Console>,
     pub transcripts: Transcripts,
     pub syslog: Option<Syslog>,
+    pub pdus: Vec<Pdu>,
+    pub upses: Vec<Ups>,
     pub users: Vec<User>,
 }
 
@@ -74,6 +78,8 @@ impl Config {
             consoles: Vec::new(),
             transcripts: Transcripts::default(),
             syslog: None,
+            pdus: Vec::new(),
+            upses: Vec::new(),
             users: Vec::new(),
         }
     }
@@ -177,11 +183,12 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
         );
         return None;
     }
-    root.later(&["tunnel", "service", "pdu", "machine", "contact", "rule"]);
+    root.later(&["tunnel", "service", "machine", "contact", "rule"]);
     let [device, lan, oob, probe, ssh, https] =
         ["device", "lan", "oob", "probe", "ssh", "https"].map(|key| root.take(key));
     let [uplinks, consoles, users] = ["uplink", "console", "user"].map(|key| root.take(key));
     let [transcripts, syslog] = ["transcripts", "syslog"].map(|key| root.take(key));
+    let [pdus, upses] = ["pdu", "ups"].map(|key| root.take(key));
     root.finish();
 
     let transcripts = section(transcripts).map_or_else(Transcripts::default, Transcripts::read);
@@ -200,7 +207,11 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
     {
         field.wrong(format!("port {} is in use by `ssh` already", ssh.port));
     }
+    let pdu_names = pdu::names(pdus.as_ref());
+    let pdus = section(pdus).map_or_else(Vec::new, |table| pdu::pdus(&table, resolver));
+    let upses = section(upses).map_or_else(Vec::new, |table| pdu::upses(&table, resolver));
     let consoles = section(consoles).map_or_else(Vec::new, |table| {
+        pdu::check_outlets(&table, &pdu_names);
         let mut consoles = check::consoles(&table, ssh.port, https.port, resolver);
         check::quotas(&table, &mut consoles, transcripts.total);
         consoles
@@ -218,6 +229,8 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
         consoles,
         transcripts,
         syslog,
+        pdus,
+        upses,
         users,
     })
 }

@@ -75,6 +75,15 @@ impl<'a> Field<'a> {
         field.inner(rest)
     }
 
+    pub(super) fn is_list(&self) -> bool {
+        self.value.is_array()
+    }
+
+    /// The text, if it is one; nothing is noted otherwise.
+    pub(super) fn str(&self) -> Option<&'a str> {
+        self.value.as_str()
+    }
+
     pub(super) fn is_table(&self) -> bool {
         self.value.is_table()
     }

@@ -258,6 +258,17 @@ fn read_address(text: &str) -> Result<SocketAddr, String> {
     Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
 }
 
+/// As [`read_address`]; without a port it is `port`.
+pub(super) fn read_address_or(text: &str, port: u16) -> Result<SocketAddr, String> {
+    match text.parse::<IpAddr>() {
+        Ok(ip) => {
+            one_host(ip)?;
+            Ok(SocketAddr::new(ip.to_canonical(), port))
+        }
+        Err(_) => read_address(text),
+    }
+}
+
 fn one_host(address: IpAddr) -> Result<(), String> {
     let vague = match address.to_canonical() {
         IpAddr::V4(v4) => v4.is_broadcast() || v4.is_multicast() || v4.is_unspecified(),

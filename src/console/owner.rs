@@ -128,6 +128,7 @@ pub(super) async fn run(
         typed_since: false,
         parting_waits: false,
         number: console.number,
+        outlets: console.outlets.iter().map(ToString::to_string).collect(),
         standing,
         link: Link::Waiting(Instant::now()),
         book,
@@ -244,6 +245,8 @@ struct Owner<'a> {
     log: Log,
     name: String,
     number: u16,
+    /// What powers the device, as the file says.
+    outlets: Vec<String>,
     /// Typed when the last session has left.
     parting: Option<String>,
     /// Has anybody typed since then?
@@ -408,6 +411,7 @@ impl Owner<'_> {
             state: self.standing.borrow().clone(),
             number: self.number,
             device: self.hunts.device.clone(),
+            outlets: self.outlets.clone(),
         }));
     }
 

@@ -68,6 +68,7 @@ mod tests {
             state: LineState::default(),
             number: 1,
             device: None,
+            outlets: vec![],
         }));
         state
     }

@@ -8,12 +8,14 @@ use tokio::sync::watch;
 use super::context::{Context, Dirs};
 use super::owner::{Fault, Run, Spec};
 use crate::access::Directory;
-use crate::config::{Config, Console, DoorPorts, Https, Lan, Oob, PlainDoor, Probe, Ssh, Uplink};
+use crate::config::{
+    Config, Console, DoorPorts, Https, Lan, Oob, Pdu, PlainDoor, Probe, Ssh, Uplink, Ups,
+};
 use crate::console::export::Keeping;
 use crate::console::plug::{self, Plugs, Roots};
 use crate::journal::Reader;
 use crate::state::Store;
-use crate::{api, console, control, link, plain, ssh, uplink};
+use crate::{api, console, control, link, plain, power, ssh, uplink};
 
 /// One owner with all of its configuration: two equal parts need no restart at a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,15 @@ pub enum Part {
         console: Console,
         /// The LAN's interface, for a console that is reached over it.
         lan: Option<String>,
+    },
+    Pdu {
+        pdu: Pdu,
+        /// The LAN's interface.
+        lan: String,
+    },
+    Ups {
+        ups: Ups,
+        lan: String,
     },
     /// A plain door of one console.
     Plain {
@@ -91,6 +102,14 @@ pub fn parts(config: &Config) -> Vec<Part> {
         };
         Part::Console { console, lan }
     }));
+    parts.extend(config.pdus.iter().cloned().map(|pdu| Part::Pdu {
+        pdu,
+        lan: lan_interface.clone(),
+    }));
+    parts.extend(config.upses.iter().cloned().map(|ups| Part::Ups {
+        ups,
+        lan: lan_interface.clone(),
+    }));
     parts.push(Part::Record(keeping(config)));
     parts.push(Part::Control);
     parts.push(Part::Ssh {
@@ -146,6 +165,8 @@ impl Part {
             Self::Guard { .. } => "guard".into(),
             Self::Ports => "ports".into(),
             Self::Console { console, .. } => format!("console.{}", console.name),
+            Self::Pdu { pdu, .. } => format!("pdu.{}", pdu.name),
+            Self::Ups { ups, .. } => format!("ups.{}", ups.name),
             Self::Plain { console, door } => format!("{}.{console}", door.kind),
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
             Self::Indicator { .. } => "indicator".into(),
@@ -193,6 +214,8 @@ impl Part {
                 let lan = lan.unwrap_or_default();
                 console::run(ctx, console, &lan, plugs).await
             }),
+            Self::Pdu { pdu, lan } => boxed(power::run(ctx, pdu, lan)),
+            Self::Ups { ups, lan } => boxed(power::run_ups(ctx, ups, lan)),
             Self::Plain { console, door } => boxed(plain::run(ctx, console, door, access, store)),
             Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
             Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),

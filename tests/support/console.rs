@@ -94,6 +94,7 @@ impl Bench {
             transcript: 1024 * 1024,
             sessions: Sessions::default(),
             discover: None,
+            outlets: vec![],
             record: Record::default(),
             doors: vec![],
         };

@@ -112,6 +112,8 @@ fn config(given: &Value) -> Config {
         consoles: vec![],
         transcripts: Transcripts::default(),
         syslog: None,
+        pdus: vec![],
+        upses: vec![],
         users: vec![],
     }
 }

@@ -147,6 +147,7 @@ pub(super) mod tests {
             state: LineState::default(),
             number,
             device: None,
+            outlets: vec![],
         }
     }
 

@@ -1,0 +1,379 @@
+//! `oobctl outlet` and `oobctl pdu`: outlets listed and switched, and what came of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use tokio::time::timeout;
+
+use crate::clock::Timestamp;
+use crate::command::{Command, Reply};
+use crate::control::wire::Request;
+use crate::fact::{DevicePhase, Outlet, Pdu};
+use crate::reset::{Action, Outcome, PowerState, Verb as Power};
+use crate::state::State;
+
+use super::client::Client;
+use super::confirm::confirm;
+use super::face::{Face, Failure};
+use super::table::{Cell, Tone, columns, flow, harmless};
+use super::time::ago;
+use super::{Form, print_reply};
+
+/// Longest that outcomes are waited for; the slowest device of a big group needs less.
+const OUTCOME_LIMIT: Duration = Duration::from_mins(15);
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// All outlets and how they stand
+    List,
+    /// Switch on
+    On(Switch),
+    /// Switch off at once
+    Off(Switch),
+    /// Switch off, wait, switch on
+    Cycle(Switch),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Switch {
+    /// PDU/OUTLET, or a label that one outlet alone has
+    #[arg(required = true, value_name = "OUTLET")]
+    names: Vec<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    /// Cycle even what feeds this board, its switch or its uplink, where the PDU itself switches on again
+    #[arg(long)]
+    yes_cut_myself: bool,
+    /// Do not wait for the outcome
+    #[arg(long)]
+    no_wait: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PduVerb {
+    /// All PDUs and whether they answer
+    List,
+    /// Read the outlets of a PDU now, and ask it again what it refused
+    Read {
+        /// As oobd.toml names it
+        name: String,
+    },
+    /// Trust the certificate or key that a PDU shows now
+    Trust {
+        /// As oobd.toml names it
+        name: String,
+    },
+}
+
+pub(super) async fn run(
+    verb: Verb,
+    form: Form,
+    mut client: Client,
+    face: &mut Face,
+) -> Result<(), Failure> {
+    let (verb, switch) = match verb {
+        Verb::List => {
+            let state = client.state().await?;
+            let rows = listed(&state);
+            let table = |face: &Face| show(&state, face.wrap(), face.color);
+            return face.list(form, "outlets", &rows, table).await;
+        }
+        Verb::On(switch) => (Power::On, switch),
+        Verb::Off(switch) => (Power::ForceOff, switch),
+        Verb::Cycle(switch) => (Power::PowerCycle, switch),
+    };
+    let state = client.state().await?;
+    let wanted = resolve(&state, &switch.names)?;
+    if verb.is_destructive() {
+        let question = format!("{} {}?", said(verb), names(&wanted));
+        confirm(face, switch.yes || switch.yes_cut_myself, &question).await?;
+    }
+    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (pdu, outlet) in &wanted {
+        groups.entry(pdu).or_default().push(outlet.key.clone());
+    }
+    let mut started = Vec::new();
+    for (pdu, outlets) in groups {
+        let command = Command::SwitchOutlets {
+            pdu: pdu.to_owned(),
+            outlets: outlets.clone(),
+            verb,
+            cut_myself: switch.yes_cut_myself,
+        };
+        let reply = client.command(command).await?;
+        let Reply::Started { action } = reply else {
+            return print_reply(reply, form, face).await;
+        };
+        if switch.no_wait {
+            print_reply(reply, form, face).await?;
+        }
+        started.extend(outlets.into_iter().map(|key| (pdu.to_owned(), key, action)));
+    }
+    if switch.no_wait {
+        return Ok(());
+    }
+    let waited = timeout(OUTCOME_LIMIT, outcomes(&mut client, &started)).await;
+    let ended =
+        waited.map_err(|_| Failure::Other("the outcome did not come; see event list".into()))??;
+    tell(&ended, form, face).await
+}
+
+/// Follows the state until all of it is over.
+async fn outcomes(
+    client: &mut Client,
+    started: &[(String, String, u64)],
+) -> Result<Vec<(String, Action)>, Failure> {
+    client.send(&Request::WatchState).await?;
+    loop {
+        let state = client.next_state().await?;
+        let mut ended = Vec::new();
+        for (pdu, key, action) in started {
+            let name = format!("{pdu}/{key}");
+            let outlet = state.pdus.get(pdu);
+            let outlet = outlet.and_then(|pdu| pdu.outlets.iter().find(|o| o.key == *key));
+            let Some(outlet) = outlet else {
+                return Err(Failure::Other(format!("{name} is not there any more")));
+            };
+            if let Some(now) = &outlet.action
+                && now.id >= *action
+                && now.outcome != Outcome::Running
+            {
+                ended.push((name, now.clone()));
+            }
+        }
+        if ended.len() == started.len() {
+            return Ok(ended);
+        }
+    }
+}
+
+/// Prints outcomes; the worst decides the exit status.
+async fn tell(ended: &[(String, Action)], form: Form, face: &mut Face) -> Result<(), Failure> {
+    match form {
+        Form::Json => {
+            let map: BTreeMap<_, _> = ended.iter().cloned().collect();
+            face.json(&BTreeMap::from([("outlets", map)])).await?;
+        }
+        Form::Lines => {
+            for (outlet, action) in ended {
+                let line = serde_json::json!({ "outlet": outlet, "action": action });
+                face.json(&line).await?;
+            }
+        }
+        Form::Text => {
+            let mut text = String::new();
+            for (outlet, action) in ended {
+                text += &format!("{outlet}: {}\n", outcome(action));
+            }
+            face.print(&text).await?;
+        }
+    }
+    worst(ended.iter().map(|(_, action)| action.outcome))
+}
+
+/// The exit status of outcomes that have been told.
+pub(super) fn worst(outcomes: impl Iterator<Item = Outcome>) -> Result<(), Failure> {
+    let mut worst = Ok(());
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Failed => return Err(Failure::Silent),
+            Outcome::Unconfirmed | Outcome::Running => worst = Err(Failure::Unconfirmed),
+            Outcome::Confirmed => {}
+        }
+    }
+    worst
+}
+
+/// `off confirmed after 1.2 s`, and why not.
+pub(super) fn outcome(action: &Action) -> String {
+    let tenths = action.millis.div_ceil(100);
+    let (verb, outcome) = (action.verb, action.outcome);
+    let mut text = format!("{verb} {outcome} after {}.{} s", tenths / 10, tenths % 10);
+    if !action.why.is_empty() {
+        text += &format!(": {}", harmless(&action.why));
+    }
+    text
+}
+
+fn said(verb: Power) -> &'static str {
+    match verb {
+        Power::On => "Switch on",
+        Power::ForceOff => "Switch off",
+        _ => "Cycle",
+    }
+}
+
+fn names(wanted: &[(&str, &Outlet)]) -> String {
+    let name = |(pdu, outlet): &(&str, &Outlet)| {
+        let label = if outlet.label.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", harmless(&outlet.label))
+        };
+        format!("{pdu}/{}{label}", outlet.key)
+    };
+    wanted.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// The outlets that these words mean, each once.
+fn resolve<'a>(state: &'a State, words: &[String]) -> Result<Vec<(&'a str, &'a Outlet)>, Failure> {
+    let mut wanted: Vec<(&str, &Outlet)> = Vec::new();
+    for word in words {
+        let all = state.pdus.iter().flat_map(|(name, pdu)| {
+            let outlets = pdu.outlets.iter();
+            outlets.map(move |outlet| (name.as_str(), outlet))
+        });
+        let fits = all.filter(|(pdu, outlet)| match word.split_once('/') {
+            Some((wanted, key)) => *pdu == wanted && outlet.key == key,
+            None => outlet.label.eq_ignore_ascii_case(word),
+        });
+        let found: Vec<_> = fits.collect();
+        let shown = harmless(word);
+        match found.as_slice() {
+            [one] => {
+                if !wanted
+                    .iter()
+                    .any(|(pdu, o)| *pdu == one.0 && o.key == one.1.key)
+                {
+                    wanted.push(*one);
+                }
+            }
+            [] => {
+                return Err(Failure::Other(format!(
+                    "there is no outlet {shown}; `outlet list` shows them"
+                )));
+            }
+            many => {
+                let names: Vec<_> = many.iter().map(|(p, o)| format!("{p}/{}", o.key)).collect();
+                return Err(Failure::Other(format!(
+                    "{shown} is the label of several outlets: {}",
+                    names.join(", ")
+                )));
+            }
+        }
+    }
+    Ok(wanted)
+}
+
+/// The outlets by their full names.
+fn listed(state: &State) -> BTreeMap<String, serde_json::Value> {
+    let mut rows = BTreeMap::new();
+    for (name, pdu) in &state.pdus {
+        for outlet in &pdu.outlets {
+            let full = format!("{name}/{}", outlet.key);
+            let mut value = serde_json::to_value(outlet).unwrap_or_default();
+            if let Some(map) = value.as_object_mut() {
+                map.insert("outlet".into(), full.clone().into());
+                map.insert("read_at".into(), serde_json::json!(pdu.read_at));
+            }
+            rows.insert(full, value);
+        }
+    }
+    rows
+}
+
+/// In the order of the devices.
+pub(super) fn show(state: &State, width: usize, color: bool) -> String {
+    let mut rows = Vec::new();
+    for (name, pdu) in &state.pdus {
+        for outlet in &pdu.outlets {
+            let number = |value: Option<f64>, unit: &str| {
+                Cell::plain(value.map_or_else(|| "-".into(), |value| format!("{value:.1} {unit}")))
+            };
+            rows.push(vec![
+                Cell::plain(format!("{name}/{}", outlet.key)),
+                power(outlet.state, outlet.in_transition),
+                number(outlet.watts, "W"),
+                number(outlet.amps, "A"),
+                Cell::plain(&outlet.label),
+                Cell::plain(outlet.feeds.join(", ")),
+            ]);
+        }
+    }
+    let head = ["OUTLET", "POWER", "WATTS", "AMPS", "LABEL", "FEEDS"];
+    let mut text = columns(&head, &rows, color);
+    text += &troubles(state, width, color);
+    text
+}
+
+/// A line for each PDU that does not serve us as it should.
+fn troubles(state: &State, width: usize, color: bool) -> String {
+    let mut text = String::new();
+    for pdu in state.pdus.values().filter(|pdu| !pdu.why.is_empty()) {
+        let why = Cell::plain(format!("{}: {}", pdu.name, pdu.why));
+        text += &flow(&[why], 0, 2, width, color);
+    }
+    text
+}
+
+/// How power stands, in a word.
+pub(super) fn power(state: PowerState, in_transition: bool) -> Cell {
+    let word = match (state, in_transition) {
+        (state, true) => format!("{state} …"),
+        (PowerState::Unknown, _) => "UNKNOWN".into(),
+        (state, _) => state.to_string(),
+    };
+    let tone = match state {
+        _ if in_transition => Tone::Busy,
+        PowerState::On => Tone::Good,
+        PowerState::Off => Tone::Plain,
+        PowerState::Unknown => Tone::Bad,
+    };
+    Cell::new(word, tone)
+}
+
+/// Whether a device answers, in a word.
+pub(super) fn phase(phase: DevicePhase) -> Cell {
+    let (word, tone) = match phase {
+        DevicePhase::Unknown => ("unknown", Tone::Busy),
+        DevicePhase::Up => ("up", Tone::Good),
+        DevicePhase::Silent => ("SILENT", Tone::Bad),
+        DevicePhase::Refused => ("REFUSED", Tone::Bad),
+    };
+    Cell::new(word, tone)
+}
+
+pub(super) async fn pdu(
+    verb: PduVerb,
+    form: Form,
+    mut client: Client,
+    face: &mut Face,
+) -> Result<(), Failure> {
+    let command = match verb {
+        PduVerb::List => {
+            let state = client.state().await?;
+            let table = |face: &Face| pdus(&state, Timestamp::now(), face.wrap(), face.color);
+            return face.list(form, "pdus", &state.pdus, table).await;
+        }
+        PduVerb::Read { name: pdu } => Command::ReadPdu { pdu },
+        PduVerb::Trust { name } => Command::TrustDevice {
+            owner: format!("pdu.{name}"),
+        },
+    };
+    let reply = client.command(command).await?;
+    print_reply(reply, form, face).await
+}
+
+pub(super) fn pdus(state: &State, now: Timestamp, width: usize, color: bool) -> String {
+    let row = |pdu: &Pdu| {
+        let read = pdu
+            .read_at
+            .map_or_else(|| "never".into(), |at| ago(at, now));
+        vec![
+            Cell::plain(&pdu.name),
+            phase(pdu.phase),
+            Cell::plain(ago(pdu.since, now)),
+            Cell::plain(&pdu.kind),
+            Cell::plain(&pdu.address),
+            Cell::plain(pdu.outlets.len().to_string()),
+            Cell::plain(read),
+        ]
+    };
+    let rows: Vec<_> = state.pdus.values().map(row).collect();
+    let head = [
+        "NAME", "STATE", "SINCE", "KIND", "ADDRESS", "OUTLETS", "READ",
+    ];
+    columns(&head, &rows, color) + &troubles(state, width, color)
+}

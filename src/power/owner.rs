@@ -1,0 +1,379 @@
+//! The owner of one PDU: takes asks, decides what the device is asked next, keeps the state. Never waits for the device.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::sleep_until;
+
+use super::Error;
+use super::act::{Act, Rules, Todo};
+use super::book::Book;
+use super::driver::{Driver, Fault, Reading};
+use super::health::{Health, Told};
+use super::worker::{Done, Job, Worker};
+use crate::clock::{Instant, Timestamp};
+use crate::config::{Pdu, Wired};
+use crate::event::Kind;
+use crate::fact::{self, DevicePhase, Fact};
+use crate::reset::{Action, Outcome, PowerState, Try, Verb};
+use crate::supervisor::context::Context;
+
+mod asks;
+mod debts;
+
+/// One verb on one outlet, on its way.
+struct Run {
+    outlet: String,
+    action: Action,
+    act: Act,
+    began: Instant,
+    /// It was told to have begun in an earlier life; then its outcome is told, too.
+    reads: bool,
+}
+
+struct Owner {
+    context: Context,
+    pdu: Pdu,
+    word: &'static str,
+    address: String,
+    worker: Worker,
+    book: Book,
+    health: Health,
+    runs: Vec<Run>,
+    /// What came of the last verb on each outlet.
+    ended: BTreeMap<String, Action>,
+    reading: Reading,
+    read_at: Option<Timestamp>,
+    /// The last state that was known of each outlet, to tell changes by.
+    known: BTreeMap<String, PowerState>,
+    /// When a debt that was left over is tried again.
+    debts_at: Instant,
+    debts_pause: Duration,
+}
+
+/// Serves one PDU until the context is stopped. `open` makes drivers.
+pub(super) async fn run(
+    context: Context,
+    pdu: Pdu,
+    open: impl Fn() -> Box<dyn Driver> + Send + Sync + 'static,
+) -> Result<(), Error> {
+    let worker = Worker::spawn(&context.tracker, context.stop.clone(), open);
+    let (state, name) = (context.dirs.state.clone(), pdu.name.clone());
+    let book = tokio::task::spawn_blocking(move || Book::open(&state, &name)).await;
+    let book = book.map_err(|_| Error::Desk {
+        name: context.name.clone(),
+    })?;
+    let (word, address) = pdu.kind.place();
+    let mut owner = Owner {
+        worker,
+        book,
+        health: Health::new(pdu.poll),
+        runs: Vec::new(),
+        ended: BTreeMap::new(),
+        reading: Reading::default(),
+        read_at: None,
+        known: BTreeMap::new(),
+        debts_at: Instant::now(),
+        debts_pause: debts::FIRST_PAUSE,
+        word,
+        address,
+        pdu,
+        context,
+    };
+    owner.take_up();
+    owner.tell();
+    let mut pulse = owner.context.pulse.clone();
+    let stop = owner.context.stop.clone();
+    loop {
+        let wake = owner.next_step().await;
+        tokio::select! {
+            // cancel-safe per docs on CancellationToken::cancelled()
+            () = stop.cancelled() => break,
+            // cancel-safe per docs on Pulse::beat()
+            () = pulse.beat() => {}
+            // cancel-safe as Worker::done() says
+            done = owner.worker.done() => owner.done(done).await,
+            // cancel-safe per docs on Receiver::recv()
+            ask = owner.context.asks.recv() => match ask {
+                Some(ask) => owner.ask(ask).await,
+                None => return Err(Error::Desk { name: owner.context.name }),
+            },
+            // cancel-safe: a timer has nothing to lose
+            () = sleep_until(wake) => {}
+        }
+    }
+    let name = owner.pdu.name.clone();
+    owner.context.observe(Fact::PduGone { name });
+    Ok(())
+}
+
+impl Owner {
+    /// Gives the device its next job, if it is idle and there is one. Returns when to look again at the latest.
+    async fn next_step(&mut self) -> Instant {
+        let far = Instant::now() + Duration::from_secs(3600);
+        self.reap().await;
+        if self.worker.is_busy() {
+            return far;
+        }
+        let now = Instant::now();
+        self.raise_debts(now).await;
+        let mut wake = self.health.due().min(far);
+        let mut reads = false;
+        let mut switch = None;
+        for (at, run) in self.runs.iter().enumerate() {
+            match run.act.todo(now) {
+                Todo::Switch(verb) => {
+                    switch = Some((at, verb));
+                    break;
+                }
+                Todo::Read => reads = true,
+                Todo::Wait(until) => wake = wake.min(until),
+                Todo::Done => {}
+            }
+        }
+        if let Some((at, verb)) = switch {
+            self.switch(at, verb).await;
+        } else if reads || self.health.due() <= now {
+            for run in &mut self.runs {
+                run.reads = run.act.todo(now) == Todo::Read;
+            }
+            self.worker.ask(Job::Read);
+        } else {
+            return wake.min(self.debts_due());
+        }
+        // An act that failed before it was asked is reaped at once.
+        if self.worker.is_busy() { far } else { now }
+    }
+
+    /// Has the device switch what this run says, unless it must not be.
+    async fn switch(&mut self, at: usize, verb: Verb) {
+        let off = self.pdu.off_time;
+        let Some(run) = self.runs.get_mut(at) else {
+            return;
+        };
+        if let Some(why) = self.health.distrust(Instant::now()) {
+            run.act.fail(why);
+            return;
+        }
+        if run.act.will_owe() {
+            let owed = debts::owed(run);
+            if let Err(error) = self.book_owe(owed).await
+                && let Some(run) = self.runs.get_mut(at)
+            {
+                run.act.fail(format!(
+                    "it would have to be remembered that its power is owed, and the flash refuses: {error}"
+                ));
+                return;
+            }
+        }
+        let Some(run) = self.runs.get(at) else {
+            return;
+        };
+        self.worker.ask(Job::Switch {
+            outlet: run.outlet.clone(),
+            verb,
+            off,
+        });
+    }
+
+    async fn done(&mut self, done: Done) {
+        let now = Instant::now();
+        match done {
+            Done::Switched {
+                outlet,
+                verb,
+                answer,
+            } => {
+                if let Err(fault) = &answer {
+                    self.health.refused_verb(now, fault);
+                }
+                let run = self.runs.iter_mut().find(|run| {
+                    run.outlet == outlet && matches!(run.act.todo(now), Todo::Switch(_))
+                });
+                if let Some(run) = run {
+                    run.act.asked(now, verb, answer);
+                }
+            }
+            Done::Read(answer) => {
+                self.read(&answer).await;
+                for run in self.runs.iter_mut().filter(|run| run.reads) {
+                    run.reads = false;
+                    let outlet = answer.as_ref().map(|reading| {
+                        let mut outlets = reading.outlets.iter();
+                        outlets.find(|outlet| outlet.key == run.outlet)
+                    });
+                    run.act.read(now, outlet);
+                }
+            }
+        }
+        self.reap().await;
+        self.tell();
+    }
+
+    /// A reading, or that there was none.
+    async fn read(&mut self, answer: &Result<Reading, Fault>) {
+        let fault = answer.as_ref().err();
+        let told = self.health.heard(Instant::now(), fault);
+        let name = self.pdu.name.clone();
+        match told {
+            Told::Lost(reason) => self.publish(Kind::PduLost { pdu: name, reason }).await,
+            Told::Found => self.publish(Kind::PduFound { pdu: name }).await,
+            Told::Nothing => {}
+        }
+        let Ok(reading) = answer else {
+            // What cannot be read is unknown, and never off.
+            for outlet in &mut self.reading.outlets {
+                outlet.state = PowerState::Unknown;
+                outlet.in_transition = false;
+                (outlet.watts, outlet.amps) = (None, None);
+            }
+            return;
+        };
+        self.reading = reading.clone();
+        self.read_at = Some(Timestamp::now());
+        let mut changed = Vec::new();
+        for outlet in &reading.outlets {
+            if outlet.state == PowerState::Unknown {
+                continue;
+            }
+            let before = self.known.insert(outlet.key.clone(), outlet.state);
+            let ours = self.runs.iter().any(|run| run.outlet == outlet.key);
+            if before.is_some_and(|before| before != outlet.state) && !ours {
+                changed.push((outlet.key.clone(), outlet.state));
+            }
+        }
+        for (outlet, state) in changed {
+            let pdu = self.pdu.name.clone();
+            self.publish(Kind::OutletChanged { pdu, outlet, state })
+                .await;
+        }
+    }
+
+    /// Tells the outcome of acts that are done.
+    async fn reap(&mut self) {
+        while let Some(at) = self.runs.iter().position(|run| {
+            let (outcome, _) = run.act.outcome();
+            outcome != Outcome::Running
+        }) {
+            let mut run = self.runs.swap_remove(at);
+            let (outcome, why) = run.act.outcome();
+            let why = why.to_owned();
+            let action = &mut run.action;
+            action.outcome = outcome;
+            action.millis = millis(run.began.elapsed());
+            action.why.clone_from(&why);
+            action.trail = vec![Try {
+                method: self.word.to_owned(),
+                outcome,
+                why: why.clone(),
+            }];
+            self.settle(&run).await;
+            let Run { outlet, action, .. } = run;
+            self.ended.insert(outlet.clone(), action.clone());
+            self.publish(Kind::OutletSwitched {
+                pdu: self.pdu.name.clone(),
+                outlet,
+                verb: action.verb,
+                by: action.by,
+                action: action.id,
+                outcome,
+                millis: action.millis,
+                why,
+            })
+            .await;
+            self.tell();
+        }
+    }
+
+    async fn publish(&self, kind: Kind) {
+        self.context.publish(kind).await;
+    }
+
+    fn rules(&self) -> Rules {
+        Rules {
+            confirm: self.pdu.confirm,
+            off_time: self.pdu.off_time,
+        }
+    }
+
+    fn wired(&self, outlet: &str) -> Option<&Wired> {
+        self.pdu.outlets.iter().find(|wired| wired.key == outlet)
+    }
+
+    /// Puts all that is known into the state.
+    fn tell(&self) {
+        let outlets = self.reading.outlets.iter().map(|outlet| {
+            let wired = self.wired(&outlet.key);
+            let label = wired.map(|wired| wired.label.clone()).unwrap_or_default();
+            let run = self.runs.iter().find(|run| run.outlet == outlet.key);
+            let action = match run {
+                Some(run) => Some(Action {
+                    millis: millis(run.began.elapsed()),
+                    ..run.action.clone()
+                }),
+                None => self.ended.get(&outlet.key).cloned(),
+            };
+            fact::Outlet {
+                key: outlet.key.clone(),
+                label: if label.is_empty() {
+                    outlet.label.clone()
+                } else {
+                    label
+                },
+                state: outlet.state,
+                in_transition: outlet.in_transition || run.is_some(),
+                cycles: outlet.cycles,
+                watts: outlet.watts,
+                amps: outlet.amps,
+                feeds: wired.map(|wired| wired.feeds.clone()).unwrap_or_default(),
+                action,
+            }
+        });
+        let mut outlets: Vec<fact::Outlet> = outlets.collect();
+        self.add_unread(&mut outlets);
+        let (phase, since, why) = self.health.standing();
+        self.context.observe(Fact::Pdu(fact::Pdu {
+            name: self.pdu.name.clone(),
+            kind: self.word.to_owned(),
+            address: self.address.clone(),
+            phase,
+            since,
+            why,
+            read_at: self.read_at,
+            outlets,
+        }));
+    }
+
+    /// Outlets that the file or a verb names and the device does not (or was never read).
+    fn add_unread(&self, outlets: &mut Vec<fact::Outlet>) {
+        let named = self.pdu.outlets.iter().map(|wired| &wired.key);
+        let acted = self.runs.iter().map(|run| &run.outlet);
+        for key in named.chain(acted).chain(self.ended.keys()) {
+            if outlets.iter().any(|outlet| outlet.key == *key) {
+                continue;
+            }
+            let wired = self.wired(key);
+            let run = self.runs.iter().find(|run| run.outlet == *key);
+            outlets.push(fact::Outlet {
+                key: key.clone(),
+                label: wired.map(|wired| wired.label.clone()).unwrap_or_default(),
+                in_transition: run.is_some(),
+                feeds: wired.map(|wired| wired.feeds.clone()).unwrap_or_default(),
+                action: run
+                    .map(|run| run.action.clone())
+                    .or_else(|| self.ended.get(key).cloned()),
+                ..fact::Outlet::default()
+            });
+        }
+    }
+
+    /// Is it known that the device serves us?
+    fn is_up(&self) -> bool {
+        self.health.standing().0 == DevicePhase::Up
+    }
+}
+
+/// Whole milliseconds.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,197 @@
+//! Outlets that are owed their power: written down before they are switched off, switched on again after a crash, and
+//! again when a device that was dead comes back.
+
+use std::io;
+use std::time::Duration;
+
+use super::{Act, Owner, Run, millis};
+use crate::clock::{Instant, Timestamp};
+use crate::event::Kind;
+use crate::power::book::{Book, Owed};
+use crate::reset::{Action, Outcome, PowerState, Verb};
+
+/// Pause before an outlet that did not come on is tried again.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+
+/// The debt of a run whose off comes next.
+pub(super) fn owed(run: &Run) -> Owed {
+    Owed {
+        outlet: run.outlet.clone(),
+        action: run.action.id,
+        verb: run.action.verb,
+        by: run.action.by.clone(),
+        began: run.action.began,
+        told: false,
+    }
+}
+
+impl Owner {
+    /// Takes up the cycles that an earlier life left in the middle.
+    pub(super) fn take_up(&mut self) {
+        let now = Instant::now();
+        let owed: Vec<Owed> = self.book.owed().to_vec();
+        for (at, owed) in owed.into_iter().filter(|owed| !owed.told).enumerate() {
+            let gone = owed.began.until(Timestamp::now());
+            // Part of the darkness has been; a clock that was set since must not make it longer.
+            let left = self.pdu.off_time.saturating_sub(gone);
+            let stagger = self.pdu.stagger * u32::try_from(at).unwrap_or(u32::MAX);
+            let until = now + left + stagger;
+            let began = now.checked_sub(gone).unwrap_or(now);
+            tracing::warn!(
+                "outlet {}/{} is owed its power by an earlier run",
+                self.pdu.name,
+                owed.outlet
+            );
+            self.runs.push(Run {
+                action: Action {
+                    id: owed.action,
+                    verb: owed.verb,
+                    by: owed.by,
+                    began: owed.began,
+                    outcome: Outcome::Running,
+                    millis: millis(gone),
+                    why: String::new(),
+                    trail: Vec::new(),
+                },
+                outlet: owed.outlet,
+                act: Act::resume(now, until, self.rules()),
+                began,
+                reads: false,
+            });
+        }
+    }
+
+    /// When a debt that is left over is due.
+    pub(super) fn debts_due(&self) -> Instant {
+        let left = self.book.owed().iter().any(|owed| owed.told);
+        let far = Instant::now() + Duration::from_secs(3600);
+        if left { self.debts_at } else { far }
+    }
+
+    /// Switches on, in our own name, what still has no power after its action was told failed.
+    pub(super) async fn raise_debts(&mut self, now: Instant) {
+        if now < self.debts_at || !self.is_up() || self.health.distrust(now).is_some() {
+            return;
+        }
+        let told = self.book.owed().iter().filter(|owed| owed.told);
+        let due: Vec<String> = told.map(|owed| owed.outlet.clone()).collect();
+        let mut begun = false;
+        for outlet in due {
+            if self.runs.iter().any(|run| run.outlet == outlet) {
+                continue;
+            }
+            let lit = self.reading.outlets.iter().any(|read| {
+                read.key == outlet && read.state == PowerState::On && !read.in_transition
+            });
+            if lit {
+                // Somebody else did it.
+                self.book_settle(&outlet).await;
+                continue;
+            }
+            let by = self.context.name.clone();
+            let action = self.number().await;
+            self.begin(outlet, Verb::On, by, action, now).await;
+            begun = true;
+        }
+        self.debts_at = now + self.debts_pause;
+        self.debts_pause = if begun {
+            (self.debts_pause * 2).min(LONGEST_PAUSE)
+        } else {
+            FIRST_PAUSE
+        };
+    }
+
+    /// A run is over: is its outlet still owed its power?
+    pub(super) async fn settle(&mut self, run: &Run) {
+        let outlet = &run.outlet;
+        if !self.book.owed().iter().any(|owed| owed.outlet == *outlet) {
+            return;
+        }
+        if run.act.owes() || (run.action.verb == Verb::On && run.act.still_dark()) {
+            let mut owed = owed(run);
+            owed.told = true;
+            if self.book_owe(owed).await.is_err() {
+                tracing::error!("the power that {outlet} is owed cannot be written down");
+            }
+            self.debts_at = Instant::now() + FIRST_PAUSE;
+            return;
+        }
+        self.book_settle(outlet).await;
+    }
+
+    /// Begins a verb: the intent is in the journal before anything is asked of the device.
+    pub(super) async fn begin(
+        &mut self,
+        outlet: String,
+        verb: Verb,
+        by: String,
+        action: u64,
+        from: Instant,
+    ) {
+        self.publish(Kind::OutletSwitching {
+            pdu: self.pdu.name.clone(),
+            outlet: outlet.clone(),
+            verb,
+            by: by.clone(),
+            action,
+        })
+        .await;
+        self.runs.push(Run {
+            outlet,
+            action: Action {
+                id: action,
+                verb,
+                by,
+                began: Timestamp::now(),
+                outcome: Outcome::Running,
+                millis: 0,
+                why: String::new(),
+                trail: Vec::new(),
+            },
+            act: Act::new(verb, from, self.rules()),
+            began: Instant::now(),
+            reads: false,
+        });
+    }
+
+    /// A number for a new action. Without flash it is good for this boot.
+    pub(super) async fn number(&mut self) -> u64 {
+        let (number, stored) = self.with_book(Book::number).await;
+        if let Err(error) = stored {
+            tracing::error!("the number of an action cannot be kept: {error}");
+        }
+        number
+    }
+
+    pub(super) async fn book_owe(&mut self, owed: Owed) -> io::Result<()> {
+        self.with_book(move |book| book.owe(owed)).await
+    }
+
+    pub(super) async fn book_settle(&mut self, outlet: &str) {
+        let outlet = outlet.to_owned();
+        if let Err(error) = self.with_book(move |book| book.settle(&outlet)).await {
+            tracing::error!("a settled debt cannot be struck out: {error}");
+        }
+    }
+
+    /// Works on the book where waiting for flash holds nobody up.
+    async fn with_book<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Book) -> T + Send + 'static,
+    ) -> T {
+        let mut book = self.book.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let answer = work(&mut book);
+            (book, answer)
+        });
+        match done.await {
+            Ok((book, answer)) => {
+                self.book = book;
+                answer
+            }
+            // The thread pool is gone with the process.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
