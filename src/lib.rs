@@ -43,3 +43,4 @@ pub mod telnet;
 pub mod tls;
 pub mod transcript;
 pub mod uplink;
+pub mod wol;
