@@ -89,6 +89,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         ]],
     ),
     ("tls", &[]),
+    // A packet for sleeping cards: machines send it, and nobody answers.
     ("wol", &[]),
     // A client for devices of the LAN that speak HTTP.
     ("http", &[&["clock", "fault", "pin", "tcp", "tls"]]),

@@ -31,7 +31,11 @@ pub use https::{Https, Pair};
 pub use lan::{Lan, LanAddress};
 pub use machine::{Ipmi, Machine, Method, Redfish, Wol};
 pub use oob::{Mode, Oob, Probe};
-pub use pdu::{Nut, OURS, OutletRef, Pdu, PduKind, Powerman, Ups, Wired};
+pub use pdu::{
+    Gpio, GpioAt, GpioLine, Nut, OURS, ObjectId, OutletRef, POE, Pdu, PduKind, Powerman, Profile,
+    Script, Shelly, Snmp, SnmpAccess, SnmpAuth, SnmpPrivacy, Tasmota, Ups, UsbRelay, UsbRelayKind,
+    Wired, families, family_of,
+};
 pub use problem::{Place, Problem, render};
 pub use record::{Carrier, Pattern, Proof, Record, Syslog, Transcripts};
 pub use secret::{Folders, Secret};

@@ -9,12 +9,22 @@ use super::values;
 
 mod nut;
 mod outlet;
+mod plug;
 mod powerman;
+mod profile;
+mod relay;
+mod script;
+mod snmp;
 
 pub use nut::Nut;
 pub(super) use outlet::items;
 pub use outlet::{OutletRef, Wired};
+pub use plug::{Shelly, Tasmota};
 pub use powerman::Powerman;
+pub use profile::{ObjectId, POE, Profile, families, family_of};
+pub use relay::{Gpio, GpioAt, GpioLine, UsbRelay, UsbRelayKind};
+pub use script::Script;
+pub use snmp::{Snmp, SnmpAccess, SnmpAuth, SnmpPrivacy};
 
 /// What an outlet may feed that the board itself lives on.
 pub const OURS: [&str; 3] = ["appliance", "switch", "uplink"];
@@ -43,6 +53,12 @@ pub struct Pdu {
 pub enum PduKind {
     Nut(Nut),
     Powerman(Powerman),
+    Snmp(Box<Snmp>),
+    Shelly(Shelly),
+    Tasmota(Tasmota),
+    Gpio(Gpio),
+    UsbRelay(UsbRelay),
+    Script(Script),
 }
 
 type Read = fn(&Field<'_>, &Resolver<'_>) -> Option<PduKind>;
@@ -55,6 +71,23 @@ const KINDS: &[(&str, Read)] = &[
     ("powerman", |field, _| {
         Powerman::read(field).map(PduKind::Powerman)
     }),
+    ("snmp", |field, resolver| {
+        let snmp = Snmp::read(field, resolver)?;
+        Some(PduKind::Snmp(Box::new(snmp)))
+    }),
+    ("shelly", |field, resolver| {
+        Shelly::read(field, resolver).map(PduKind::Shelly)
+    }),
+    ("tasmota", |field, resolver| {
+        Tasmota::read(field, resolver).map(PduKind::Tasmota)
+    }),
+    ("gpio", |field, _| Gpio::read(field).map(PduKind::Gpio)),
+    ("usb_relay", |field, _| {
+        UsbRelay::read(field).map(PduKind::UsbRelay)
+    }),
+    ("script", |field, resolver| {
+        Script::read(field, resolver).map(PduKind::Script)
+    }),
 ];
 
 impl PduKind {
@@ -64,6 +97,12 @@ impl PduKind {
         match self {
             Self::Nut(nut) => ("nut", format!("{} {}", nut.host, nut.ups)),
             Self::Powerman(powerman) => ("powerman", powerman.host.to_string()),
+            Self::Snmp(snmp) => ("snmp", snmp.host.to_string()),
+            Self::Shelly(shelly) => ("shelly", shelly.host.to_string()),
+            Self::Tasmota(tasmota) => ("tasmota", tasmota.host.to_string()),
+            Self::Gpio(gpio) => ("gpio", gpio.place()),
+            Self::UsbRelay(board) => ("usb_relay", board.device.display().to_string()),
+            Self::Script(script) => ("script", script.program.display().to_string()),
         }
     }
 }

@@ -55,7 +55,11 @@ impl Line for Taken {
     }
 
     fn drive(&self, active: bool) -> Result<(), String> {
-        let value = if active { Value::Active } else { Value::Inactive };
+        let value = if active {
+            Value::Active
+        } else {
+            Value::Inactive
+        };
         let mut config = self.request.config();
         config.as_output(value);
         if self.active_low {
@@ -117,7 +121,10 @@ impl<L: Line> Bench<L> {
                 ..OutletReading::default()
             });
         }
-        let none = reading.outlets.iter().all(|o| o.state == PowerState::Unknown);
+        let none = reading
+            .outlets
+            .iter()
+            .all(|o| o.state == PowerState::Unknown);
         match last {
             Some(why) if none => Err(Fault::Silent(why)),
             _ => Ok(reading),
@@ -242,8 +249,14 @@ mod tests {
         bench.switch("b", Verb::ForceOff).unwrap();
         assert_eq!(states(&mut bench), [PowerState::On, PowerState::Off]);
         assert_eq!(seen.lock().unwrap()[2..], ["drive true", "drive false"]);
-        assert!(matches!(bench.switch("c", Verb::On), Err(Fault::NotPossible(_))));
-        assert!(matches!(bench.switch("a", Verb::PowerCycle), Err(Fault::NotPossible(_))));
+        assert!(matches!(
+            bench.switch("c", Verb::On),
+            Err(Fault::NotPossible(_))
+        ));
+        assert!(matches!(
+            bench.switch("a", Verb::PowerCycle),
+            Err(Fault::NotPossible(_))
+        ));
     }
 
     #[test]

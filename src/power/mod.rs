@@ -10,13 +10,20 @@ use crate::supervisor::context::Context;
 mod act;
 mod book;
 pub mod driver;
+mod gpio;
 mod health;
 mod kinds;
 mod nut;
 mod owner;
+mod plug;
 mod powerman;
+mod script;
+mod shelly;
+mod snmp;
+mod tasmota;
 mod trust;
 mod ups;
+mod usb_relay;
 mod wire;
 mod worker;
 
@@ -32,7 +39,10 @@ pub enum Error {
 /// # Errors
 /// [`Error`], only when something inside is broken; the supervisor starts it anew.
 pub async fn run(context: Context, pdu: Pdu, lan: String) -> Result<(), Error> {
-    let place = kinds::Place { lan };
+    let place = kinds::Place {
+        lan,
+        state: context.dirs.state.clone(),
+    };
     let kind = pdu.kind.clone();
     owner::run(context, pdu, move || kinds::open(&kind, &place)).await
 }

@@ -76,7 +76,8 @@ impl Driven {
             command.env("OOBD_PASSWORD", password.expose());
         }
         let started = command.spawn();
-        let mut child = started.map_err(|error| Fault::NotPossible(format!("{program}: {error}")))?;
+        let mut child =
+            started.map_err(|error| Fault::NotPossible(format!("{program}: {error}")))?;
         let group = child.id().and_then(|id| i32::try_from(id).ok());
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let mut running = Running {
@@ -164,7 +165,10 @@ async fn read(from: Option<impl AsyncRead + Unpin>) -> String {
     let text = String::from_utf8_lossy(&kept);
     let shown = text.lines().map(str::trim).find(|line| !line.is_empty());
     let shown = shown.unwrap_or_default().chars();
-    shown.filter(|letter| !letter.is_control()).take(200).collect()
+    shown
+        .filter(|letter| !letter.is_control())
+        .take(200)
+        .collect()
 }
 
 impl Driver for Driven {
@@ -219,9 +223,15 @@ mod tests {
         let reading = driven.read().await.unwrap();
         assert_eq!(reading.outlets[0].state, PowerState::On);
         let seen = std::fs::read_to_string(seen).unwrap();
-        assert!(seen.starts_with("<first>\n<a b; $HOME>\n<status>\n<3>\n"), "{seen}");
+        assert!(
+            seen.starts_with("<first>\n<a b; $HOME>\n<status>\n<3>\n"),
+            "{seen}"
+        );
         assert!(seen.contains("OOBD_PASSWORD=hunter2\n"), "{seen}");
-        assert!(!seen.contains("CARGO") && !seen.contains("HOME=") && seen.ends_with("/\n"), "{seen}");
+        assert!(
+            !seen.contains("CARGO") && !seen.contains("HOME=") && seen.ends_with("/\n"),
+            "{seen}"
+        );
     }
 
     #[tokio::test]
@@ -232,7 +242,10 @@ mod tests {
         assert!(fault.to_string().ends_with("on 3: relay stuck"), "{fault}");
         let fault = failing.switch("4", Verb::On, LONG).await.unwrap_err();
         assert!(matches!(fault, Fault::NotPossible(_)), "{fault}");
-        let fault = failing.switch("3", Verb::PowerCycle, LONG).await.unwrap_err();
+        let fault = failing
+            .switch("3", Verb::PowerCycle, LONG)
+            .await
+            .unwrap_err();
         assert!(matches!(fault, Fault::NotPossible(_)), "{fault}");
         assert!(!format!("{failing:?}").contains("hunter2"));
         let mut odd = driven(dir.path(), "echo maybe", LONG);
@@ -242,15 +255,25 @@ mod tests {
     #[tokio::test]
     async fn a_flood_of_output_is_read_and_thrown_away() {
         let dir = tempfile::tempdir().unwrap();
-        let mut flood = driven(dir.path(), "echo off; head -c 2000000 /dev/zero; echo", LONG);
-        assert_eq!(flood.read().await.unwrap().outlets[0].state, PowerState::Off);
+        let mut flood = driven(
+            dir.path(),
+            "echo off; head -c 2000000 /dev/zero; echo",
+            LONG,
+        );
+        assert_eq!(
+            flood.read().await.unwrap().outlets[0].state,
+            PowerState::Off
+        );
     }
 
     #[tokio::test]
     async fn at_the_limit_its_children_end_with_it() {
         let dir = tempfile::tempdir().unwrap();
         let seen = dir.path().join("pid");
-        let text = format!("sleep 1000 & echo $! > {0}.new; mv {0}.new {0}; wait", seen.display());
+        let text = format!(
+            "sleep 1000 & echo $! > {0}.new; mv {0}.new {0}; wait",
+            seen.display()
+        );
         let mut hanging = driven(dir.path(), &text, Duration::from_secs(2));
         let fault = hanging.switch("3", Verb::On, LONG).await.unwrap_err();
         assert!(matches!(fault, Fault::Silent(_)), "{fault}");

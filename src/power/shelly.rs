@@ -48,14 +48,15 @@ impl Driven {
         let answer = self.plug.ask(&request).await?;
         let host = self.plug.host();
         if let Some(error) = answer.get("error") {
-            let code = error.get("code").and_then(Value::as_i64).unwrap_or_default();
+            let code = error
+                .get("code")
+                .and_then(Value::as_i64)
+                .unwrap_or_default();
             let said = error.get("message").and_then(Value::as_str);
             let said = plug::printable(said.unwrap_or("no reason given"));
             return Err(match code {
                 401 => Fault::Refused(format!("{host} does not take the password")),
-                code if NOT_THERE.contains(&code) => {
-                    Fault::NotPossible(format!("{host}: {said}"))
-                }
+                code if NOT_THERE.contains(&code) => Fault::NotPossible(format!("{host}: {said}")),
                 _ => Fault::Odd(format!("{host}: {said} ({code})")),
             });
         }
@@ -84,7 +85,10 @@ impl Driven {
         if self.switches.is_empty() {
             self.read_now().await?;
         }
-        let id = key.parse::<u8>().ok().filter(|id| self.switches.contains(id));
+        let id = key
+            .parse::<u8>()
+            .ok()
+            .filter(|id| self.switches.contains(id));
         let id = id.ok_or_else(|| Fault::NotPossible(format!("there is no outlet {key}")))?;
         let params = match verb {
             Verb::On => json!({ "id": id, "on": true }),
@@ -136,12 +140,18 @@ mod tests {
 
     #[test]
     fn what_a_status_does_not_say_is_unknown() {
-        let on = outlet(0, &json!({ "id": 0, "output": true, "apower": 8.9, "current": 0.1 }));
+        let on = outlet(
+            0,
+            &json!({ "id": 0, "output": true, "apower": 8.9, "current": 0.1 }),
+        );
         assert_eq!(on.state, PowerState::On);
         assert_eq!((on.watts, on.amps), (Some(8.9), Some(0.1)));
         let timed = outlet(2, &json!({ "output": false, "timer_duration": 5 }));
         assert_eq!((timed.state, timed.in_transition), (PowerState::Off, true));
         assert_eq!(outlet(1, &json!({})).state, PowerState::Unknown);
-        assert_eq!(outlet(1, &json!({ "output": null })).state, PowerState::Unknown);
+        assert_eq!(
+            outlet(1, &json!({ "output": null })).state,
+            PowerState::Unknown
+        );
     }
 }

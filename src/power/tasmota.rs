@@ -53,7 +53,9 @@ impl Driven {
             return Err(Fault::Refused(format!("{host} does not take the password")));
         }
         match answer.get("Command").and_then(Value::as_str) {
-            Some("Unknown") => Err(Fault::NotPossible(format!("{host} does not know this command"))),
+            Some("Unknown") => Err(Fault::NotPossible(format!(
+                "{host} does not know this command"
+            ))),
             Some("Error") => Err(Fault::NotPossible(format!("{host} cannot do this"))),
             _ => Ok(answer),
         }
@@ -143,7 +145,10 @@ mod tests {
     #[test]
     fn one_relay_and_several_are_told_apart() {
         let one = relays(&json!({ "StatusSTS": { "POWER": "ON" } }));
-        assert_eq!((one.len(), one[0].key.as_str(), one[0].state), (1, "1", PowerState::On));
+        assert_eq!(
+            (one.len(), one[0].key.as_str(), one[0].state),
+            (1, "1", PowerState::On)
+        );
         let two = relays(&json!({ "StatusSTS": { "POWER1": "OFF", "POWER2": "?" } }));
         let states: Vec<PowerState> = two.iter().map(|outlet| outlet.state).collect();
         assert_eq!(states, [PowerState::Off, PowerState::Unknown]);

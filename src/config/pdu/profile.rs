@@ -260,7 +260,18 @@ mod tests {
 
     #[test]
     fn what_is_no_object_identifier_is_refused() {
-        for text in ["", "1", "1.", ".", "1..3", "1.3.x", "3.1", "1.40", "1.3.4294967296", "1.+3"] {
+        for text in [
+            "",
+            "1",
+            "1.",
+            ".",
+            "1..3",
+            "1.3.x",
+            "3.1",
+            "1.40",
+            "1.3.4294967296",
+            "1.+3",
+        ] {
             assert!(text.parse::<ObjectId>().is_err(), "{text}");
         }
         let long = vec!["1"; 129].join(".");

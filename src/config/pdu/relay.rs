@@ -56,6 +56,21 @@ pub enum UsbRelayKind {
 }
 
 impl Gpio {
+    /// The chips and names of its lines, for people.
+    pub(super) fn place(&self) -> String {
+        let mut places: Vec<String> = Vec::new();
+        for line in &self.lines {
+            let place = match &line.at {
+                GpioAt::Offset { chip, .. } => chip.display().to_string(),
+                GpioAt::Name(name) => name.clone(),
+            };
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        places.join(" ")
+    }
+
     pub(super) fn read(field: &Field<'_>) -> Option<Self> {
         let mut table = field.table()?;
         let hint = "write lines = { NAME = { chip = \"gpiochip0\", offset = 17 } }";
@@ -147,14 +162,18 @@ fn read_chip(text: &str) -> Result<PathBuf, String> {
 
 fn read_line_name(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > LONGEST_LINE_NAME || text.contains(char::is_control) {
-        return Err(format!("a line's name has 1 to {LONGEST_LINE_NAME} letters"));
+        return Err(format!(
+            "a line's name has 1 to {LONGEST_LINE_NAME} letters"
+        ));
     }
     Ok(text.to_owned())
 }
 
 fn read_device(text: &str) -> Result<PathBuf, String> {
     let inside = text.strip_prefix("/dev/");
-    let whole = inside.is_some_and(|rest| !rest.is_empty() && rest.split('/').all(|p| !p.is_empty() && p != ".."));
+    let whole = inside.is_some_and(|rest| {
+        !rest.is_empty() && rest.split('/').all(|p| !p.is_empty() && p != "..")
+    });
     if !whole || text.len() > 255 || text.contains(char::is_control) {
         return Err(format!(
             "`{}` is no device; it is a path below /dev",

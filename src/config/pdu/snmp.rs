@@ -94,11 +94,9 @@ impl Snmp {
         let [privacy, privacy_password] =
             ["privacy", "privacy_password"].map(|key| table.take(key));
         let version = match version {
-            Some(field) => field.choice(&[
-                ("3", Version::V3),
-                ("2c", Version::V2c),
-                ("1", Version::V1),
-            ]),
+            Some(field) => {
+                field.choice(&[("3", Version::V3), ("2c", Version::V2c), ("1", Version::V1)])
+            }
             None if community.is_some() => Some(Version::V2c),
             None => Some(Version::V3),
         };
@@ -121,7 +119,10 @@ impl Snmp {
             }
             None => {}
         }
-        let both = |table: &Table<'_>, word: &Option<Field<'_>>, password: &Option<Field<'_>>, name: &str| {
+        let both = |table: &Table<'_>,
+                    word: &Option<Field<'_>>,
+                    password: &Option<Field<'_>>,
+                    name: &str| {
             if word.is_some() && password.is_none() {
                 let hint = format!("add {name}_password = \"@secret:NAME\"");
                 table.missing(format!("`{name}` has no password"), &hint);
@@ -179,7 +180,10 @@ fn none_of(fields: &[&Option<Field<'_>>], why: &str) {
 }
 
 /// A kind and its password; the usual kind where only the password is said.
-#[allow(clippy::option_option, reason = "wrong, absent and there are three things")]
+#[allow(
+    clippy::option_option,
+    reason = "wrong, absent and there are three things"
+)]
 fn key<T: Copy>(
     kind: Option<Field<'_>>,
     password: Option<Field<'_>>,
@@ -277,12 +281,18 @@ fn read_profile(field: &Field<'_>) -> Option<Profile> {
     Some(profile)
 }
 
-#[allow(clippy::option_option, reason = "wrong, absent and there are three things")]
+#[allow(
+    clippy::option_option,
+    reason = "wrong, absent and there are three things"
+)]
 fn id(field: Option<Field<'_>>) -> Option<Option<ObjectId>> {
     field.map_or(Some(None), |field| field.parsed(str::parse).map(Some))
 }
 
-#[allow(clippy::option_option, reason = "wrong, absent and there are three things")]
+#[allow(
+    clippy::option_option,
+    reason = "wrong, absent and there are three things"
+)]
 fn value(field: Option<Field<'_>>) -> Option<Option<i32>> {
     field.map_or(Some(None), |field| {
         field.number(i32::MIN..=i32::MAX).map(Some)

@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use async_snmp::v3::ReportStatus;
 use async_snmp::transport::{Candidate, RequestRegistration, ResponseIdentity, Transport};
+use async_snmp::v3::ReportStatus;
 use async_snmp::{Error, Result};
 use bytes::Bytes;
 use tokio::net::UdpSocket;

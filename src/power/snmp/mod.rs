@@ -84,7 +84,11 @@ impl Driven {
     }
 
     async fn switch_now(&mut self, key: &str, verb: Verb) -> Result<(), Fault> {
-        if self.open.as_ref().is_none_or(|open| open.outlets.is_empty()) {
+        if self
+            .open
+            .as_ref()
+            .is_none_or(|open| open.outlets.is_empty())
+        {
             self.read_now().await?;
         }
         let open = self.opened().await?;
@@ -177,7 +181,10 @@ impl Open {
             values.by_ref().take(count).collect()
         };
         let states = column(true);
-        let (amps, watts) = (column(profile.amps.is_some()), column(profile.watts.is_some()));
+        let (amps, watts) = (
+            column(profile.amps.is_some()),
+            column(profile.watts.is_some()),
+        );
         if states.contains(&Found::Nothing) {
             self.outlets.clear();
             return Ok(None);
@@ -266,7 +273,11 @@ fn scaled(found: Option<&Found>, scale: f64) -> Option<f64> {
 
 /// As printed on the outlets: the last number, and before it what tells the units of a chain apart.
 fn keys(indexes: &[Vec<u32>], letters: bool) -> Vec<String> {
-    let units: BTreeSet<&[u32]> = indexes.iter().filter_map(|i| i.split_last()).map(|(_, u)| u).collect();
+    let units: BTreeSet<&[u32]> = indexes
+        .iter()
+        .filter_map(|i| i.split_last())
+        .map(|(_, u)| u)
+        .collect();
     let key = |index: &Vec<u32>| {
         let Some((last, unit)) = index.split_last() else {
             return String::new();
@@ -287,7 +298,9 @@ fn keys(indexes: &[Vec<u32>], letters: bool) -> Vec<String> {
 
 /// 1 is A; what has no letter stays a number between dots.
 fn letter(number: u32) -> String {
-    let place = number.checked_sub(1).and_then(|place| u8::try_from(place).ok());
+    let place = number
+        .checked_sub(1)
+        .and_then(|place| u8::try_from(place).ok());
     match place {
         Some(place) if place < 26 => char::from(b'A' + place).to_string(),
         _ => format!(".{number}."),
@@ -299,7 +312,10 @@ mod tests {
     use super::*;
 
     fn family(name: &str) -> &'static Profile {
-        families().iter().find(|family| family.name == name).unwrap()
+        families()
+            .iter()
+            .find(|family| family.name == name)
+            .unwrap()
     }
 
     #[test]
@@ -335,7 +351,9 @@ mod tests {
         assert_eq!(value, 0);
         assert_eq!(on.to_string(), "1.3.6.1.4.1.534.6.6.7.6.6.1.4");
         assert_eq!(off.to_string(), "1.3.6.1.4.1.534.6.6.7.6.6.1.3");
-        let (apc, value) = family("apc-masterswitch-plus").order(Verb::ForceOff).unwrap();
+        let (apc, value) = family("apc-masterswitch-plus")
+            .order(Verb::ForceOff)
+            .unwrap();
         assert_eq!((apc.0.last(), value), (Some(&5), 3));
     }
 

@@ -102,7 +102,11 @@ impl Wire {
             let asked: Vec<usize> = (0..ids.len())
                 .filter(|place| missing.get(*place) == Some(&false))
                 .collect();
-            let oids: Vec<Oid> = asked.iter().filter_map(|at| ids.get(*at)).map(oid).collect();
+            let oids: Vec<Oid> = asked
+                .iter()
+                .filter_map(|at| ids.get(*at))
+                .map(oid)
+                .collect();
             if oids.is_empty() {
                 return Ok(vec![Found::Nothing; ids.len()]);
             }
@@ -191,7 +195,8 @@ impl Wire {
             let next = self.repeat(TRIES, || self.reader.get_next_many(from)).await;
             next.map(|answer| answer.varbinds)
         } else {
-            self.repeat(1, || self.reader.get_bulk(from, 0, steps)).await
+            self.repeat(1, || self.reader.get_bulk(from, 0, steps))
+                .await
         };
         answer.map_err(|error| self.fault(&error))
     }
@@ -248,9 +253,7 @@ impl Wire {
                 };
                 Fault::Silent(format!("{target}: no answer{hint}"))
             }
-            Error::Network { source, .. } => {
-                Fault::Silent(format!("{target}: {}", source.kind()))
-            }
+            Error::Network { source, .. } => Fault::Silent(format!("{target}: {}", source.kind())),
             Error::Auth { .. } => Fault::Refused(format!("{target} does not take the keys")),
             Error::Report { status, .. } => match **status {
                 ReportStatus::UnknownUserName { .. } => {
@@ -265,9 +268,7 @@ impl Wire {
                 _ => self.odd(&format!("{status}")),
             },
             Error::Snmp { status, .. } => match status {
-                ErrorStatus::NoAccess
-                | ErrorStatus::AuthorizationError
-                | ErrorStatus::ReadOnly => {
+                ErrorStatus::NoAccess | ErrorStatus::AuthorizationError | ErrorStatus::ReadOnly => {
                     Fault::Refused(format!("{target} does not let us ask for this"))
                 }
                 ErrorStatus::NoSuchName
@@ -343,13 +344,18 @@ fn logins(access: &SnmpAccess) -> Result<(Auth, Auth), String> {
             let write = write.as_ref().unwrap_or(community);
             Ok((Auth::v2c(community.expose()), Auth::v2c(write.expose())))
         }
-        SnmpAccess::V3 { user, auth, privacy } => {
+        SnmpAccess::V3 {
+            user,
+            auth,
+            privacy,
+        } => {
             let mut login = UsmConfig::new(user.clone());
             if let Some((kind, secret)) = auth {
                 let keys = MasterKeys::new(auth_protocol(*kind), secret.expose().as_bytes());
                 let mut keys = keys.map_err(|error| error.to_string())?;
                 if let Some((kind, secret)) = privacy {
-                    let both = keys.with_privacy(privacy_protocol(*kind), secret.expose().as_bytes());
+                    let both =
+                        keys.with_privacy(privacy_protocol(*kind), secret.expose().as_bytes());
                     keys = both.map_err(|error| error.to_string())?;
                 }
                 let signed = login.with_master_keys(keys);

@@ -29,7 +29,12 @@ const ASK: [u8; 1] = [0xff];
 /// What sets one relay.
 pub(super) fn order(relay: u8, on: bool) -> [u8; 4] {
     let state = u8::from(on);
-    [0xa0, relay, state, 0xa0_u8.wrapping_add(relay).wrapping_add(state)]
+    [
+        0xa0,
+        relay,
+        state,
+        0xa0_u8.wrapping_add(relay).wrapping_add(state),
+    ]
 }
 
 /// The states that an answer tells of the first so many relays.
@@ -138,7 +143,9 @@ fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 async fn write(port: &AsyncFd<OwnedFd>, bytes: &[u8], deadline: Instant) -> io::Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        let sent = port.async_io(tokio::io::Interest::WRITABLE, |fd| Ok(nix::unistd::write(fd, rest)?));
+        let sent = port.async_io(tokio::io::Interest::WRITABLE, |fd| {
+            Ok(nix::unistd::write(fd, rest)?)
+        });
         let late = |_| io::Error::from(io::ErrorKind::TimedOut);
         let length = timeout_at(deadline, sent).await.map_err(late)??;
         rest = rest.get(length..).unwrap_or_default();
@@ -147,8 +154,10 @@ async fn write(port: &AsyncFd<OwnedFd>, bytes: &[u8], deadline: Instant) -> io::
 }
 
 async fn receive(port: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> io::Result<usize> {
-    port.async_io(tokio::io::Interest::READABLE, |fd| Ok(nix::unistd::read(fd, buffer)?))
-        .await
+    port.async_io(tokio::io::Interest::READABLE, |fd| {
+        Ok(nix::unistd::read(fd, buffer)?)
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -170,7 +179,10 @@ mod tests {
     fn what_is_not_said_is_unknown() {
         let (on, off, unknown) = (PowerState::On, PowerState::Off, PowerState::Unknown);
         assert_eq!(states(b"CH1: ON\r\nCH2:OFF\r\n", 2), [on, off]);
-        assert_eq!(states(b"CH2: ON\r\nCH3: maybe\r\nCH0: ON\r\nCH9: ON", 3), [unknown, on, unknown]);
+        assert_eq!(
+            states(b"CH2: ON\r\nCH3: maybe\r\nCH0: ON\r\nCH9: ON", 3),
+            [unknown, on, unknown]
+        );
         assert_eq!(states(b"\xff\xff", 1), [unknown]);
     }
 

@@ -46,7 +46,8 @@ impl Driven {
         let number = key.parse::<u8>().ok().filter(|number| {
             (1..=self.settings.relays).contains(number) && key == number.to_string()
         });
-        let number = number.ok_or_else(|| Fault::NotPossible(format!("there is no outlet {key}")))?;
+        let number =
+            number.ok_or_else(|| Fault::NotPossible(format!("there is no outlet {key}")))?;
         let on = match verb {
             Verb::On => true,
             Verb::ForceOff => false,
