@@ -46,7 +46,7 @@ class Bmc:
         self.boot_in_settings = False
         self.media_under, self.media = "Systems", "standard"
         self.eject_lag = 0
-        self.old_sensors = False
+        self.old_sensors = False        # True, or "hollow": the new resource has nothing to read
         self.busy = 0                   # so many 503 before an answer to a GET of the system
         self.die_after_reset = False
         self.split = False
@@ -318,11 +318,11 @@ class Bmc:
     def resource(self, path):
         owner = SYSTEM if self.media_under == "Systems" else MANAGER
         sensors = {"Thermal": ref(f"{CHASSIS}/Thermal"), "Power": ref(f"{CHASSIS}/Power")}
-        if not self.old_sensors:
+        if self.old_sensors is not True:
             sensors["Sensors"] = ref(f"{CHASSIS}/Sensors")
         log = f"{SYSTEM}/LogServices/SEL"
         manager = {"@odata.id": MANAGER, "@odata.type": "#Manager.v1_9_0.Manager", "Id": "bmc", "Name": "bmc", "ManagerType": "BMC",
-                   "FirmwareVersion": "1.2.3"}
+                   "FirmwareVersion": "1.2.3", "LogServices": ref(f"{SYSTEM}/LogServices")}
         if self.media_under == "Managers":
             manager["VirtualMedia"] = ref(f"{MANAGER}/VirtualMedia")
         known = {
@@ -350,7 +350,7 @@ class Bmc:
             f"{owner}/VirtualMedia/Cd": lambda: self.slot(owner),
             CHASSIS: lambda: {"@odata.id": path, "Id": "1", "Name": "chassis", "ChassisType": "RackMount",
                               "PhysicalSecurity": {"IntrusionSensor": "HardwareIntrusion"}, **sensors},
-            f"{CHASSIS}/Sensors": lambda: collection(path, [f"{path}/t", f"{path}/f"]),
+            f"{CHASSIS}/Sensors": lambda: collection(path, [f"{path}/f"] if self.old_sensors else [f"{path}/t", f"{path}/f"]),
             f"{CHASSIS}/Sensors/t": lambda: {"@odata.id": path, "Id": "t", "Name": "CPU", "ReadingType": "Temperature",
                                              "ReadingUnits": "Cel", "Reading": 41.5, "Status": {"State": "Enabled", "Health": "OK"}},
             f"{CHASSIS}/Sensors/f": lambda: {"@odata.id": path, "Id": "f", "Name": "Fan 1", "ReadingType": "Rotational",

@@ -126,7 +126,7 @@ def test_a_reset_whose_answer_is_lost_is_not_repeated(tmp_path):
 
 @pytest.mark.parametrize("etag", ["strong", "weak", "weak-only", "any", "none", "empty"])
 def test_changes_with_every_kind_of_tag(tmp_path, etag):
-    with Bmc(etag=etag, racing=int(etag == "strong")) as bmc, Client(tmp_path, bmc.url) as client:
+    with Bmc(etag=etag, racing=int(etag == "weak")) as bmc, Client(tmp_path, bmc.url) as client:
         client.do("set_boot", target="Pxe", mode="UEFI", **{"for": "Once"})
         assert bmc.boot == {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Pxe", "BootSourceOverrideMode": "UEFI"}
 
@@ -183,14 +183,18 @@ def test_media_by_the_way_that_is_taken(tmp_path, under, media):
         assert {method for method, *_ in bmc.asked[asked:]} == {"GET"}
 
 
-def test_sensors_new_or_old(tmp_path):
+def test_sensors(tmp_path):
     with Bmc() as bmc, Client(tmp_path, bmc.url) as client:
         found = {one["name"]: one for one in client.do("sensors")}
         assert set(found) == {"Intrusion", "CPU", "Fan 1"}
         assert (found["CPU"]["value"], found["CPU"]["unit"], found["CPU"]["state"]) == (41.5, "Cel", "Ok")
         assert (found["Fan 1"]["value"], found["Fan 1"]["state"]) == (None, "Absent")
         assert (found["Intrusion"]["said"], found["Intrusion"]["state"]) == ("HardwareIntrusion", "Critical")
-    with Bmc(old_sensors=True) as bmc, Client(tmp_path, bmc.url) as client:
+
+
+@pytest.mark.parametrize("old", [True, "hollow"])
+def test_old_sensors_where_the_new_say_nothing(tmp_path, old):
+    with Bmc(old_sensors=old) as bmc, Client(tmp_path, bmc.url) as client:
         found = {one["name"]: one for one in client.do("sensors")}
         assert set(found) == {"Intrusion", "Inlet", "Fan old", "Total", "PSU 1"}
         assert (found["Fan old"]["value"], found["Fan old"]["unit"]) == (40, "%")

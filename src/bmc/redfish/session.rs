@@ -63,7 +63,6 @@ impl Bmc {
             Pass::Locked => return Err(self.wrong_password()),
             Pass::None => {}
         }
-        let mut refusal = None;
         for uri in self.root.sessions.clone() {
             let body = json!({
                 "UserName": self.access.user,
@@ -88,7 +87,6 @@ impl Bmc {
                 break;
             }
             let said = said(&reply);
-            refusal = Some(self.refused("a session", &reply));
             if said.holds(TAKEN) {
                 break;
             }
@@ -102,9 +100,6 @@ impl Bmc {
                 // Busy, or out of sessions without saying so.
                 _ => break,
             }
-        }
-        if let Some(refusal) = refusal.filter(|_| self.quirks.session_only) {
-            return Err(refusal);
         }
         let password = self.access.password.expose();
         let login = Login::new(Scheme::Basic, &self.access.user, password);

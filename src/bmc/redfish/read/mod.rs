@@ -270,7 +270,8 @@ pub fn consoles(value: &Value) -> Vec<ConsoleWay> {
     }
     // A manager only names the protocols.
     for protocol in texts(console, "ConnectTypesSupported") {
-        if !ways.iter().any(|way| way.protocol == protocol) && ways.len() < 16 {
+        let known = ways.iter().any(|way| way.protocol == protocol);
+        if !known && protocol != "Oem" && ways.len() < 16 {
             ways.push(ConsoleWay {
                 protocol,
                 enabled: flag(console, "ServiceEnabled").unwrap_or(false),
