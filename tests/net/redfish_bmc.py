@@ -44,6 +44,7 @@ class Bmc:
         self.implemented = list(RESETS)
         self.advertised = list(RESETS)
         self.boot_in_settings = False
+        self.apply_times = False        # as Dell: settings are staged for nothing unless it is told when
         self.media_under, self.media = "Systems", "standard"
         self.eject_lag = 0
         self.old_sensors = False        # True, or "hollow": the new resource has nothing to read
@@ -207,7 +208,8 @@ class Bmc:
             unknown = set(body["Attributes"]) - set(self.bios)
             if unknown:
                 return 400, {}, error("PropertyUnknown", f"There is no {unknown.pop()}.")
-            self.bios_next.update(body["Attributes"])
+            if not self.apply_times or body.get("@Redfish.SettingsApplyTime") == {"ApplyTime": "OnReset"}:
+                self.bios_next.update(body["Attributes"])
             return 202, {}, None
         if path.endswith("/VirtualMedia/Cd") and self.media == "patch":
             if body.get("Image") and not body.get("Inserted"):
@@ -302,6 +304,14 @@ class Bmc:
             system["Boot"]["BootSourceOverrideTarget@Redfish.AllowableValues"] = self.targets()
         return system
 
+    def settings(self, uri):
+        settings = {"SettingsObject": ref(uri)}
+        if self.apply_times:
+            settings["SupportedApplyTimes"] = ["OnReset"]
+        if self.resets:
+            settings["Messages"] = [{"MessageId": "Base.1.8.Success", "Message": "All was set."}]
+        return settings
+
     def slot(self, owner):
         if self.ejecting:
             self.ejecting -= 1
@@ -337,7 +347,7 @@ class Bmc:
             f"{SYSTEM}/ResetActionInfo": lambda: {"@odata.id": path, "Parameters": [
                 {"Name": "ResetType", "Required": True, "AllowableValues": self.advertised}]},
             f"{SYSTEM}/Bios": lambda: {"@odata.id": path, "Id": "Bios", "Name": "Bios", "AttributeRegistry": "BiosReg.v1_0_0",
-                                       "Attributes": self.bios, "@Redfish.Settings": {"SettingsObject": ref(f"{path}/Settings")}},
+                                       "Attributes": self.bios, "@Redfish.Settings": self.settings(f"{path}/Settings")},
             f"{SYSTEM}/Bios/Settings": lambda: {"@odata.id": path, "Id": "Settings", "Name": "x", "Attributes": self.bios_next},
             f"{ROOT}/Registries": lambda: collection(path, [f"{path}/Base", f"{path}/BiosReg"]),
             f"{ROOT}/Registries/BiosReg": lambda: {"@odata.id": path, "Id": "BiosReg", "Registry": "BiosReg.v1_0_0",

@@ -153,8 +153,9 @@ def test_boot_overrides_where_they_are_taken(tmp_path, settings):
         assert set(bmc.paths("PATCH")) == {place}
 
 
-def test_firmware_settings_are_staged_until_the_reset(tmp_path):
-    with Bmc() as bmc, Client(tmp_path, bmc.url) as client:
+@pytest.mark.parametrize("dell", [False, True])
+def test_firmware_settings_are_staged_until_the_reset(tmp_path, dell):
+    with Bmc(apply_times=dell) as bmc, Client(tmp_path, bmc.url) as client:
         client.do("set_bios", settings={"BootMode": "Legacy", "Cores": 4})
         shown = {one["name"]: one for one in client.do("bios", described=True)}
         assert (shown["BootMode"]["value"], shown["BootMode"]["pending"]) == ("Uefi", "Legacy")
@@ -163,7 +164,9 @@ def test_firmware_settings_are_staged_until_the_reset(tmp_path):
         assert shown["Turbo"]["pending"] is None
         assert bmc.bios_next == {"BootMode": "Legacy", "Cores": 4} and isinstance(bmc.bios_next["Cores"], int)
         assert "There is no Nonsense" in client.fails("set_bios", settings={"Nonsense": 1})["said"]
+        assert client.do("bios_result") is None
         client.do("reset", intent="Restart")
+        assert client.do("bios_result") == "All was set."
         shown = {one["name"]: one for one in client.do("bios")}
         assert (shown["BootMode"]["value"], shown["BootMode"]["pending"]) == ("Legacy", None)
 

@@ -230,6 +230,14 @@ pub fn settings(value: &Value) -> Option<String> {
     link(value.get("@Redfish.Settings")?, "SettingsObject")
 }
 
+/// Does the settings object want to be told that it is for the next reset?
+#[must_use]
+pub fn applies_on_reset(value: &Value) -> bool {
+    let settings = value.get("@Redfish.Settings").unwrap_or(&Value::Null);
+    let times = texts(settings, "SupportedApplyTimes");
+    times.iter().any(|time| time == "OnReset")
+}
+
 /// `Boot` of a system.
 #[must_use]
 pub fn boot(value: &Value) -> Option<Boot> {
