@@ -34,6 +34,7 @@ class Bmc:
         self.asked, self.sessions, self.failed_logins = [], {}, 0
         # Faults.
         self.session_slots = 8
+        self.basic = True
         self.session_at = [SESSIONS, f"{ROOT}/Sessions"]
         self.session_id_in = "both"      # both, Location, body
         self.etag = "strong"            # strong, weak, weak-only, any, none, empty
@@ -130,7 +131,7 @@ class Bmc:
         if token is not None:
             return token in self.sessions
         given = request.headers.get("Authorization", "")
-        if given.startswith("Basic "):
+        if given.startswith("Basic ") and self.basic:
             if base64.b64decode(given[6:]).decode() == f"root:{self.password}":
                 return True
             self.failed_logins += 1

@@ -42,6 +42,17 @@ def test_without_a_session_to_have_it_is_basic(tmp_path, faults):
         assert bmc.failed_logins == 0
 
 
+def test_full_without_basic_is_no_wrong_password_and_passes(tmp_path):
+    with Bmc(basic=False) as bmc, Client(tmp_path, bmc.url) as client:
+        bmc.sessions.clear()
+        bmc.session_slots = 0
+        for _ in range(2):
+            said = client.fails("power")
+            assert said["error"] == "refused" and "a session: 503, Too many sessions." in said["said"]
+        bmc.session_slots = 8
+        assert client.do("power") == "Off"
+
+
 @pytest.mark.parametrize("faults", [{}, {"session_at": []}])
 def test_a_wrong_password_is_tried_once(tmp_path, faults):
     with Bmc(**faults) as bmc:

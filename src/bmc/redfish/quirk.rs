@@ -34,7 +34,6 @@ const TABLE: &[(&str, &str, Quirks)] = &[
         Quirks {
             no_expand: true,
             usb_cd: true,
-            ..NONE
         },
     ),
     // iDRAC 8 says it expands and answers with references.
