@@ -34,6 +34,7 @@ class Bmc:
         self.asked, self.sessions, self.failed_logins = [], {}, 0
         # Faults.
         self.session_slots = 8
+        self.basic = True
         self.session_at = [SESSIONS, f"{ROOT}/Sessions"]
         self.session_id_in = "both"      # both, Location, body
         self.etag = "strong"            # strong, weak, weak-only, any, none, empty
@@ -44,9 +45,10 @@ class Bmc:
         self.implemented = list(RESETS)
         self.advertised = list(RESETS)
         self.boot_in_settings = False
+        self.apply_times = False        # as Dell: settings are staged for nothing unless it is told when
         self.media_under, self.media = "Systems", "standard"
         self.eject_lag = 0
-        self.old_sensors = False
+        self.old_sensors = False        # True, or "hollow": the new resource has nothing to read
         self.busy = 0                   # so many 503 before an answer to a GET of the system
         self.die_after_reset = False
         self.split = False
@@ -129,7 +131,7 @@ class Bmc:
         if token is not None:
             return token in self.sessions
         given = request.headers.get("Authorization", "")
-        if given.startswith("Basic "):
+        if given.startswith("Basic ") and self.basic:
             if base64.b64decode(given[6:]).decode() == f"root:{self.password}":
                 return True
             self.failed_logins += 1
@@ -207,7 +209,8 @@ class Bmc:
             unknown = set(body["Attributes"]) - set(self.bios)
             if unknown:
                 return 400, {}, error("PropertyUnknown", f"There is no {unknown.pop()}.")
-            self.bios_next.update(body["Attributes"])
+            if not self.apply_times or body.get("@Redfish.SettingsApplyTime") == {"ApplyTime": "OnReset"}:
+                self.bios_next.update(body["Attributes"])
             return 202, {}, None
         if path.endswith("/VirtualMedia/Cd") and self.media == "patch":
             if body.get("Image") and not body.get("Inserted"):
@@ -302,6 +305,14 @@ class Bmc:
             system["Boot"]["BootSourceOverrideTarget@Redfish.AllowableValues"] = self.targets()
         return system
 
+    def settings(self, uri):
+        settings = {"SettingsObject": ref(uri)}
+        if self.apply_times:
+            settings["SupportedApplyTimes"] = ["OnReset"]
+        if self.resets:
+            settings["Messages"] = [{"MessageId": "Base.1.8.Success", "Message": "All was set."}]
+        return settings
+
     def slot(self, owner):
         if self.ejecting:
             self.ejecting -= 1
@@ -318,11 +329,11 @@ class Bmc:
     def resource(self, path):
         owner = SYSTEM if self.media_under == "Systems" else MANAGER
         sensors = {"Thermal": ref(f"{CHASSIS}/Thermal"), "Power": ref(f"{CHASSIS}/Power")}
-        if not self.old_sensors:
+        if self.old_sensors is not True:
             sensors["Sensors"] = ref(f"{CHASSIS}/Sensors")
         log = f"{SYSTEM}/LogServices/SEL"
         manager = {"@odata.id": MANAGER, "@odata.type": "#Manager.v1_9_0.Manager", "Id": "bmc", "Name": "bmc", "ManagerType": "BMC",
-                   "FirmwareVersion": "1.2.3"}
+                   "FirmwareVersion": "1.2.3", "LogServices": ref(f"{SYSTEM}/LogServices")}
         if self.media_under == "Managers":
             manager["VirtualMedia"] = ref(f"{MANAGER}/VirtualMedia")
         known = {
@@ -337,7 +348,7 @@ class Bmc:
             f"{SYSTEM}/ResetActionInfo": lambda: {"@odata.id": path, "Parameters": [
                 {"Name": "ResetType", "Required": True, "AllowableValues": self.advertised}]},
             f"{SYSTEM}/Bios": lambda: {"@odata.id": path, "Id": "Bios", "Name": "Bios", "AttributeRegistry": "BiosReg.v1_0_0",
-                                       "Attributes": self.bios, "@Redfish.Settings": {"SettingsObject": ref(f"{path}/Settings")}},
+                                       "Attributes": self.bios, "@Redfish.Settings": self.settings(f"{path}/Settings")},
             f"{SYSTEM}/Bios/Settings": lambda: {"@odata.id": path, "Id": "Settings", "Name": "x", "Attributes": self.bios_next},
             f"{ROOT}/Registries": lambda: collection(path, [f"{path}/Base", f"{path}/BiosReg"]),
             f"{ROOT}/Registries/BiosReg": lambda: {"@odata.id": path, "Id": "BiosReg", "Registry": "BiosReg.v1_0_0",
@@ -350,7 +361,7 @@ class Bmc:
             f"{owner}/VirtualMedia/Cd": lambda: self.slot(owner),
             CHASSIS: lambda: {"@odata.id": path, "Id": "1", "Name": "chassis", "ChassisType": "RackMount",
                               "PhysicalSecurity": {"IntrusionSensor": "HardwareIntrusion"}, **sensors},
-            f"{CHASSIS}/Sensors": lambda: collection(path, [f"{path}/t", f"{path}/f"]),
+            f"{CHASSIS}/Sensors": lambda: collection(path, [f"{path}/f"] if self.old_sensors else [f"{path}/t", f"{path}/f"]),
             f"{CHASSIS}/Sensors/t": lambda: {"@odata.id": path, "Id": "t", "Name": "CPU", "ReadingType": "Temperature",
                                              "ReadingUnits": "Cel", "Reading": 41.5, "Status": {"State": "Enabled", "Health": "OK"}},
             f"{CHASSIS}/Sensors/f": lambda: {"@odata.id": path, "Id": "f", "Name": "Fan 1", "ReadingType": "Rotational",

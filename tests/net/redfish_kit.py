@@ -1,4 +1,4 @@
-"""What the Redfish tests need: our client as a program, and the peers from PyPI in a venv under out/."""
+"""What the Redfish tests need: our client as a program, and the peers that pip puts into a venv under out/."""
 import contextlib
 import fcntl
 import hashlib
@@ -105,7 +105,7 @@ SUSHY_EMULATOR_FAKE_SYSTEMS = [
             assert process.poll() is None, log.read_text()
             return "Running on" in log.read_text()
 
-        wait_for("the emulator", up, 60)
+        wait_for("the emulator", up, 120)
         yield log
     finally:
         process.kill()

@@ -42,6 +42,17 @@ def test_without_a_session_to_have_it_is_basic(tmp_path, faults):
         assert bmc.failed_logins == 0
 
 
+def test_full_without_basic_is_no_wrong_password_and_passes(tmp_path):
+    with Bmc(basic=False) as bmc, Client(tmp_path, bmc.url) as client:
+        bmc.sessions.clear()
+        bmc.session_slots = 0
+        for _ in range(2):
+            said = client.fails("power")
+            assert said["error"] == "refused" and "a session: 503, Too many sessions." in said["said"]
+        bmc.session_slots = 8
+        assert client.do("power") == "Off"
+
+
 @pytest.mark.parametrize("faults", [{}, {"session_at": []}])
 def test_a_wrong_password_is_tried_once(tmp_path, faults):
     with Bmc(**faults) as bmc:
@@ -126,7 +137,7 @@ def test_a_reset_whose_answer_is_lost_is_not_repeated(tmp_path):
 
 @pytest.mark.parametrize("etag", ["strong", "weak", "weak-only", "any", "none", "empty"])
 def test_changes_with_every_kind_of_tag(tmp_path, etag):
-    with Bmc(etag=etag, racing=int(etag == "strong")) as bmc, Client(tmp_path, bmc.url) as client:
+    with Bmc(etag=etag, racing=int(etag == "weak")) as bmc, Client(tmp_path, bmc.url) as client:
         client.do("set_boot", target="Pxe", mode="UEFI", **{"for": "Once"})
         assert bmc.boot == {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Pxe", "BootSourceOverrideMode": "UEFI"}
 
@@ -153,8 +164,9 @@ def test_boot_overrides_where_they_are_taken(tmp_path, settings):
         assert set(bmc.paths("PATCH")) == {place}
 
 
-def test_firmware_settings_are_staged_until_the_reset(tmp_path):
-    with Bmc() as bmc, Client(tmp_path, bmc.url) as client:
+@pytest.mark.parametrize("dell", [False, True])
+def test_firmware_settings_are_staged_until_the_reset(tmp_path, dell):
+    with Bmc(apply_times=dell) as bmc, Client(tmp_path, bmc.url) as client:
         client.do("set_bios", settings={"BootMode": "Legacy", "Cores": 4})
         shown = {one["name"]: one for one in client.do("bios", described=True)}
         assert (shown["BootMode"]["value"], shown["BootMode"]["pending"]) == ("Uefi", "Legacy")
@@ -163,7 +175,9 @@ def test_firmware_settings_are_staged_until_the_reset(tmp_path):
         assert shown["Turbo"]["pending"] is None
         assert bmc.bios_next == {"BootMode": "Legacy", "Cores": 4} and isinstance(bmc.bios_next["Cores"], int)
         assert "There is no Nonsense" in client.fails("set_bios", settings={"Nonsense": 1})["said"]
+        assert client.do("bios_result") is None
         client.do("reset", intent="Restart")
+        assert client.do("bios_result") == "All was set."
         shown = {one["name"]: one for one in client.do("bios")}
         assert (shown["BootMode"]["value"], shown["BootMode"]["pending"]) == ("Legacy", None)
 
@@ -183,14 +197,18 @@ def test_media_by_the_way_that_is_taken(tmp_path, under, media):
         assert {method for method, *_ in bmc.asked[asked:]} == {"GET"}
 
 
-def test_sensors_new_or_old(tmp_path):
+def test_sensors(tmp_path):
     with Bmc() as bmc, Client(tmp_path, bmc.url) as client:
         found = {one["name"]: one for one in client.do("sensors")}
         assert set(found) == {"Intrusion", "CPU", "Fan 1"}
         assert (found["CPU"]["value"], found["CPU"]["unit"], found["CPU"]["state"]) == (41.5, "Cel", "Ok")
         assert (found["Fan 1"]["value"], found["Fan 1"]["state"]) == (None, "Absent")
         assert (found["Intrusion"]["said"], found["Intrusion"]["state"]) == ("HardwareIntrusion", "Critical")
-    with Bmc(old_sensors=True) as bmc, Client(tmp_path, bmc.url) as client:
+
+
+@pytest.mark.parametrize("old", [True, "hollow"])
+def test_old_sensors_where_the_new_say_nothing(tmp_path, old):
+    with Bmc(old_sensors=old) as bmc, Client(tmp_path, bmc.url) as client:
         found = {one["name"]: one for one in client.do("sensors")}
         assert set(found) == {"Intrusion", "Inlet", "Fan old", "Total", "PSU 1"}
         assert (found["Fan old"]["value"], found["Fan old"]["unit"]) == (40, "%")

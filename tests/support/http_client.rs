@@ -7,11 +7,10 @@
 
 #![allow(
     clippy::unwrap_used,
-    clippy::panic,
+    clippy::print_stdout,
     reason = "a test program: what fails shall end it"
 )]
 
-use std::io::Write as _;
 use std::path::Path;
 
 use oobd::http::{Client, Error, Login, Request, Scheme, Trust, Url};
@@ -64,6 +63,6 @@ async fn main() {
         if let Some(pinned) = client.take_pinned() {
             said["pinned"] = json!(pinned.fingerprint);
         }
-        writeln!(std::io::stdout(), "{said}").unwrap();
+        println!("{said}");
     }
 }

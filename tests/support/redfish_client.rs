@@ -161,6 +161,7 @@ async fn obey(
             bmc.set_bios(&settings).await?;
             Value::Null
         }
+        "bios_result" => json!(bmc.bios_result().await?),
         "media" => bmc
             .media()
             .await?

@@ -35,10 +35,29 @@ impl Bmc {
         for (name, value) in settings {
             fields.insert(name.clone(), value.json());
         }
-        let body = json!({ "Attributes": fields });
+        let mut body = json!({ "Attributes": fields });
+        // Dell stages without it, and never applies what it has staged.
+        if read::applies_on_reset(&bios) {
+            body["@Redfish.SettingsApplyTime"] = json!({ "ApplyTime": "OnReset" });
+        }
         // Without a settings object, as on old machines, the resource itself takes them.
         let uri = read::settings(&bios).unwrap_or(uri);
         self.patch(&uri, &body).await.map(drop)
+    }
+
+    /// What came of the settings that were staged last, in the controller's words; `None` when it says nothing.
+    ///
+    /// # Errors
+    /// As [`Bmc::bios`].
+    pub async fn bios_result(&mut self) -> Result<Option<String>, Error> {
+        let (_, bios) = self.bios_resource().await?;
+        let said = read::said(bios.get("@Redfish.Settings").unwrap_or(&Value::Null));
+        let words = if said.text.is_empty() {
+            said.ids.join(" ")
+        } else {
+            said.text
+        };
+        Ok(Some(words).filter(|words| !words.is_empty()))
     }
 
     async fn bios_resource(&mut self) -> Result<(String, Value), Error> {

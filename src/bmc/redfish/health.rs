@@ -20,11 +20,15 @@ impl Bmc {
         let mut found = Vec::new();
         for (_, chassis) in self.collection(&all).await? {
             found.extend(sensor::intrusion(&chassis));
-            let mut new = self.new_sensors(&chassis).await?;
-            if new.is_empty() {
-                new = self.old_sensors(&chassis).await?;
+            let mut sensors = self.new_sensors(&chassis).await?;
+            // Supermicro has the new resource with nothing to read in it, and the old ones with everything.
+            if sensors.iter().all(|sensor| sensor.value.is_none()) {
+                let old = self.old_sensors(&chassis).await?;
+                if !old.is_empty() {
+                    sensors = old;
+                }
             }
-            found.extend(new);
+            found.extend(sensors);
             found.truncate(sensor::SENSORS);
         }
         Ok(found)
@@ -105,9 +109,13 @@ impl Bmc {
         for (_, manager) in self.managers_of(&machine).await? {
             services.extend(link(&manager, "LogServices"));
         }
-        let mut found = Vec::new();
+        let mut found: Vec<(String, String)> = Vec::new();
         for uri in services {
             for (uri, value) in self.present(&uri).await? {
+                // Machine and manager of Lenovo name the same logs.
+                if found.iter().any(|(_, had)| read::same(had, &uri)) {
+                    continue;
+                }
                 let name = read::text(&value, "Id").or_else(|| read::text(&value, "Name"));
                 found.push((name.unwrap_or_else(|| uri.clone()), uri));
             }

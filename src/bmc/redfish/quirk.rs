@@ -9,14 +9,11 @@ pub(super) struct Quirks {
     pub(super) no_expand: bool,
     /// It shows the machine virtual media as a USB drive: booting from them needs `UsbCd`.
     pub(super) usb_cd: bool,
-    /// It refuses changes without a session.
-    pub(super) session_only: bool,
 }
 
 const NONE: Quirks = Quirks {
     no_expand: false,
     usb_cd: false,
-    session_only: false,
 };
 
 /// A word of vendor or product, the beginning of the version (all when empty), and what is known.
@@ -37,16 +34,6 @@ const TABLE: &[(&str, &str, Quirks)] = &[
         Quirks {
             no_expand: true,
             usb_cd: true,
-            ..NONE
-        },
-    ),
-    // mrlhansen/idrac_exporter, xClarity: an entity tag and a session with every change.
-    (
-        "lenovo",
-        "",
-        Quirks {
-            session_only: true,
-            ..NONE
         },
     ),
     // iDRAC 8 says it expands and answers with references.
@@ -77,7 +64,6 @@ impl Quirks {
         fitting.fold(NONE, |sum, (_, _, quirks)| Self {
             no_expand: sum.no_expand || quirks.no_expand,
             usb_cd: sum.usb_cd || quirks.usb_cd,
-            session_only: sum.session_only || quirks.session_only,
         })
     }
 }

@@ -36,7 +36,10 @@ pub(super) enum Pass {
         /// `None` when the controller did not say where it is: it cannot be ended then.
         uri: Option<String>,
     },
-    Basic,
+    Basic {
+        /// What it said when it had no session left: then Basic that it refuses is no wrong password.
+        full: Option<(u16, String)>,
+    },
     /// The password is wrong: not tried again.
     Locked,
 }
@@ -46,7 +49,7 @@ impl std::fmt::Debug for Pass {
         f.write_str(match self {
             Self::None => "None",
             Self::Session { .. } => "Session",
-            Self::Basic => "Basic",
+            Self::Basic { .. } => "Basic",
             Self::Locked => "Locked",
         })
     }
@@ -59,11 +62,11 @@ impl Bmc {
     /// [`Error::WrongPassword`], and what the way to it says.
     pub(super) async fn sign_in(&mut self) -> Result<(), Error> {
         match self.pass {
-            Pass::Session { .. } | Pass::Basic => return Ok(()),
+            Pass::Session { .. } | Pass::Basic { .. } => return Ok(()),
             Pass::Locked => return Err(self.wrong_password()),
             Pass::None => {}
         }
-        let mut refusal = None;
+        let mut full = None;
         for uri in self.root.sessions.clone() {
             let body = json!({
                 "UserName": self.access.user,
@@ -88,8 +91,8 @@ impl Bmc {
                 break;
             }
             let said = said(&reply);
-            refusal = Some(self.refused("a session", &reply));
-            if said.holds(TAKEN) {
+            if said.holds(TAKEN) || reply.status == StatusCode::SERVICE_UNAVAILABLE {
+                full = Some((reply.status.as_u16(), said.text));
                 break;
             }
             match reply.status {
@@ -99,17 +102,14 @@ impl Bmc {
                 | StatusCode::NOT_IMPLEMENTED => {}
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(self.lock()),
                 StatusCode::BAD_REQUEST if said.holds(WRONG) => return Err(self.lock()),
-                // Busy, or out of sessions without saying so.
+                // Something else is wrong with its sessions.
                 _ => break,
             }
-        }
-        if let Some(refusal) = refusal.filter(|_| self.quirks.session_only) {
-            return Err(refusal);
         }
         let password = self.access.password.expose();
         let login = Login::new(Scheme::Basic, &self.access.user, password);
         self.client.set_login(Some(login));
-        self.pass = Pass::Basic;
+        self.pass = Pass::Basic { full };
         Ok(())
     }
 

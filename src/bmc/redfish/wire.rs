@@ -48,6 +48,18 @@ impl Bmc {
             match self.pass {
                 Pass::Session { .. } if !last => self.pass = Pass::None,
                 Pass::Session { .. } => return Err(self.refused("its own session", &reply)),
+                Pass::Basic {
+                    full: Some((status, ref said)),
+                } => {
+                    let error = Error::Refused {
+                        host: self.host.clone(),
+                        what: "a session".to_owned(),
+                        status,
+                        said: said.clone(),
+                    };
+                    self.close().await;
+                    return Err(error);
+                }
                 _ => return Err(self.lock()),
             }
         }

@@ -35,6 +35,26 @@ impl Scalar {
     }
 }
 
+/// The words of an enumeration. Supermicro's registry names them by numbers and its attributes by what people read.
+fn choices(entry: &Value, current: &Scalar) -> Vec<String> {
+    let listed = |name| {
+        let choices = array(entry, "Value").iter().take(256);
+        choices.filter_map(|choice| text(choice, name)).collect()
+    };
+    let (names, shown): (Vec<String>, Vec<String>) =
+        (listed("ValueName"), listed("ValueDisplayName"));
+    let has = |words: &[String]| {
+        words
+            .iter()
+            .any(|word| *current == Scalar::Text(word.clone()))
+    };
+    if !has(&names) && has(&shown) {
+        shown
+    } else {
+        names
+    }
+}
+
 /// The attributes of `Bios`, with what `Settings` holds for the next reset and what the registry says. By name.
 #[must_use]
 pub fn attributes(
@@ -60,6 +80,7 @@ pub fn attributes(
             let entry = known.get(name.as_str()).copied().unwrap_or(&Value::Null);
             let value = scalar(value);
             let pending = staged.and_then(|staged| staged.get(name)).map(scalar);
+            let choices = choices(entry, &value);
             BiosAttribute {
                 name: name.clone(),
                 pending: pending.filter(|pending| *pending != value),
@@ -67,11 +88,7 @@ pub fn attributes(
                 label: text(entry, "DisplayName"),
                 kind: text(entry, "Type"),
                 read_only: entry.get("ReadOnly") == Some(&Value::Bool(true)),
-                choices: array(entry, "Value")
-                    .iter()
-                    .take(256)
-                    .filter_map(|choice| text(choice, "ValueName"))
-                    .collect(),
+                choices,
             }
         })
         .collect();

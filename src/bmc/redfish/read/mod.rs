@@ -230,6 +230,14 @@ pub fn settings(value: &Value) -> Option<String> {
     link(value.get("@Redfish.Settings")?, "SettingsObject")
 }
 
+/// Does the settings object want to be told that it is for the next reset?
+#[must_use]
+pub fn applies_on_reset(value: &Value) -> bool {
+    let settings = value.get("@Redfish.Settings").unwrap_or(&Value::Null);
+    let times = texts(settings, "SupportedApplyTimes");
+    times.iter().any(|time| time == "OnReset")
+}
+
 /// `Boot` of a system.
 #[must_use]
 pub fn boot(value: &Value) -> Option<Boot> {
@@ -270,7 +278,8 @@ pub fn consoles(value: &Value) -> Vec<ConsoleWay> {
     }
     // A manager only names the protocols.
     for protocol in texts(console, "ConnectTypesSupported") {
-        if !ways.iter().any(|way| way.protocol == protocol) && ways.len() < 16 {
+        let known = ways.iter().any(|way| way.protocol == protocol);
+        if !known && protocol != "Oem" && ways.len() < 16 {
             ways.push(ConsoleWay {
                 protocol,
                 enabled: flag(console, "ServiceEnabled").unwrap_or(false),

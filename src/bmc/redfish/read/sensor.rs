@@ -22,6 +22,16 @@ fn state(value: &Value) -> SensorState {
     }
 }
 
+/// UCUM's word for what controllers write in several ways.
+fn unit(written: Option<String>, usual: &str) -> String {
+    match written.as_deref() {
+        None => usual.to_owned(),
+        Some("C" | "Celsius") => "Cel".to_owned(),
+        Some("Percent") => "%".to_owned(),
+        Some(word) => word.to_owned(),
+    }
+}
+
 fn name(value: &Value) -> String {
     let names = ["Name", "DeviceName", "MemberId", "Id"];
     let mut names = names.iter().filter_map(|name| text(value, name));
@@ -46,7 +56,7 @@ pub fn sensor(value: &Value) -> Sensor {
     Sensor {
         name: name(value),
         kind,
-        unit: text(value, "ReadingUnits").unwrap_or_default(),
+        unit: unit(text(value, "ReadingUnits"), ""),
         value: number(value, "Reading"),
         state: state(value),
         said: None,
@@ -63,7 +73,7 @@ fn list(
     array_name: &str,
     reading: &[&str],
     kind: SensorKind,
-    unit: &str,
+    usual: &str,
 ) -> Vec<Sensor> {
     array(value, array_name)
         .iter()
@@ -71,18 +81,12 @@ fn list(
         .map(|entry| Sensor {
             name: name(entry),
             kind,
-            unit: text(entry, "ReadingUnits").unwrap_or_else(|| unit.to_owned()),
+            unit: unit(text(entry, "ReadingUnits"), usual),
             value: reading.iter().find_map(|name| number(entry, name)),
             state: state(entry),
             said: None,
         })
         .filter(is_one)
-        .map(|mut sensor| {
-            if sensor.unit == "Percent" {
-                "%".clone_into(&mut sensor.unit);
-            }
-            sensor
-        })
         .collect()
 }
 

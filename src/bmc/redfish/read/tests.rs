@@ -187,6 +187,20 @@ fn sensors_of_new_controllers_are_read() {
     );
     assert_eq!((off.value, off.state), (None, SensorState::Absent));
     assert_eq!(sensor::intrusion(&json!({"PhysicalSecurity": null})), None);
+    let lenovo = sensor::sensor(&json!({"ReadingType": "Temperature", "ReadingUnits": "C"}));
+    assert_eq!(lenovo.unit, "Cel");
+}
+
+#[test]
+fn choices_are_in_the_words_of_the_attributes() {
+    let bios = json!({"Attributes": {"Turbo": "Enabled", "Mode": "Uefi"}});
+    let registry = json!({"RegistryEntries": {"Attributes": [
+        {"AttributeName": "Turbo", "Value": [{"ValueName": "0", "ValueDisplayName": "Disabled"}, {"ValueName": "1", "ValueDisplayName": "Enabled"}]},
+        {"AttributeName": "Mode", "Value": [{"ValueName": "Uefi", "ValueDisplayName": "UEFI"}]},
+    ]}});
+    let found = firmware::attributes(&bios, None, Some(&registry));
+    let choices: Vec<_> = found.iter().map(|one| one.choices.join(" ")).collect();
+    assert_eq!(choices, ["Uefi", "Disabled Enabled"]);
 }
 
 #[test]
