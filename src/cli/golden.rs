@@ -161,7 +161,9 @@ fn well() -> State {
             fingerprint: None,
         }),
     ];
-    facts.into_iter().for_each(|fact| state.apply(fact));
+    for fact in facts {
+        state.apply(fact);
+    }
     state
 }
 
@@ -223,7 +225,9 @@ fn ill() -> State {
         port("edge", PortPhase::Gone, vec![]),
         port("pdu", PortPhase::Failed, vec![]),
     ];
-    facts.into_iter().for_each(|fact| state.apply(fact));
+    for fact in facts {
+        state.apply(fact);
+    }
     for number in 1..=8 {
         state.apply(port(&format!("host-{number}"), PortPhase::Open, vec![]));
     }

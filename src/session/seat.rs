@@ -11,7 +11,7 @@ use super::show::show;
 use super::typing::Typing;
 use super::{Ended, Gone, Keyboard, Manner, Screen};
 use crate::access::{Person, Right};
-use crate::command::{Attach, Commands, Input, Output};
+use crate::command::{Attach, Commands, Input, Outputs};
 use crate::escape::{Action, Escape};
 use crate::keymap::Keymap;
 use crate::line::LineState;
@@ -91,7 +91,7 @@ pub struct Seat {
     /// How the line stands, live.
     pub line: watch::Receiver<LineState>,
     manner: Manner,
-    output: mpsc::Receiver<Output>,
+    output: Outputs,
     input: mpsc::Sender<Input>,
 }
 

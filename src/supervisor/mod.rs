@@ -28,7 +28,7 @@ use crate::config::{Config, Problem};
 use crate::event::Kind;
 use crate::fault::chain;
 use crate::journal::{self, Limits};
-use crate::state::{State, Store};
+use crate::state::{State, Store, set};
 
 /// SIGTERM to the end of the process takes at most 5 s; owners share this much of it.
 const STOP_LIMIT: Duration = Duration::from_secs(4);
@@ -135,8 +135,8 @@ impl Board {
 
     fn describe(&self, config: &Config) {
         self.store.modify(|state| {
-            state.device.clone_from(&config.device.name);
-            state.mode = config.oob.mode.to_string();
+            set(&mut state.device, config.device.name.clone())
+                | set(&mut state.mode, config.oob.mode.to_string())
         });
     }
 
@@ -170,7 +170,7 @@ impl Board {
 
     async fn look_at_doors(&mut self) {
         let ready = self.kept.iter().all(|(_, kept)| kept.is_ready());
-        self.store.modify(|state| state.ready = ready);
+        self.store.modify(|state| set(&mut state.ready, ready));
         if ready && !self.told_ready {
             self.told_ready = true;
             let after = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -318,7 +318,7 @@ async fn tell(bus: &Bus, kind: Kind) {
 
 async fn tell_problems(bus: &Bus, store: &Store, dirs: &Dirs, imported: &Imported) {
     let problems: Vec<_> = imported.problems.iter().map(ToString::to_string).collect();
-    store.modify(|state| state.config_problems.clone_from(&problems));
+    store.modify(|state| set(&mut state.config_problems, problems.clone()));
     if !problems.is_empty() {
         let file = dirs.config.display().to_string();
         tell(bus, Kind::ConfigRefused { file, problems }).await;
