@@ -14,7 +14,9 @@ use super::setup::{
 use super::wire::Wire;
 
 /// How often an attempt is begun anew that broke off after the BMC had answered.
-const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 4;
+/// How often RAKP 3 is sent: a BMC for which the session is open by then may answer no more, and only a new beginning helps.
+const LAST_TRIES: u32 = 2;
 /// Get Channel Authentication Capabilities. §22.13.
 const CAPABILITIES: u8 = 0x38;
 
@@ -42,7 +44,8 @@ async fn capabilities(wire: &mut Wire) -> Result<(), Error> {
     // This channel, with the data of 2.0; for an administrator.
     let asked = message::request(0, netfn::APP, 0, CAPABILITIES, &[0x8e, 4]);
     let asked = packet::sessionless(&asked).ok_or(Error::Nonsense { bmc, what })?;
-    let answer = wire.ask(what, &asked, |datagram| {
+    let tries = wire.limits.tries;
+    let answer = wire.ask(what, tries, &asked, |datagram| {
         let answer = message::parse_response(packet::parse_sessionless(datagram)?)?;
         let ours = answer.netfn == netfn::APP && answer.command == CAPABILITIES;
         ours.then(|| (answer.code, answer.data.to_vec()))
@@ -137,7 +140,13 @@ async fn say<T>(
     tag: u8,
 ) -> Result<T, Setback> {
     let datagram = packet::setup(kind, message);
-    let found = wire.ask(what, &datagram, |datagram| {
+    let most = if kind == payload::RAKP_3 {
+        LAST_TRIES
+    } else {
+        u32::MAX
+    };
+    let tries = wire.limits.tries.min(most);
+    let found = wire.ask(what, tries, &datagram, |datagram| {
         let (kind, payload) = packet::parse_setup(datagram)?;
         let parsed = (kind == answer).then(|| parse(payload))??;
         let ours = match &parsed {

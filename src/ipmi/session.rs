@@ -130,7 +130,7 @@ pub async fn ping(interface: &str, bmc: SocketAddr, limits: Limits) -> Result<()
     let mut wire = Wire::open(interface, bmc, limits).await?;
     let tag = rand::random::<u8>() & 0x7f;
     let ping = packet::ping(tag);
-    let pong = wire.ask("a ping", &ping, |datagram| {
+    let pong = wire.ask("a ping", limits.tries, &ping, |datagram| {
         packet::parse_pong(datagram, tag)
     });
     match pong.await? {

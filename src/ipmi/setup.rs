@@ -135,15 +135,15 @@ impl Refusal {
     }
 }
 
-/// Tag, and what follows the status unless that refuses.
+/// Tag, and what follows the status unless that refuses; the third byte. OpenIPMI's BMC ends a refusal after the status.
 fn answer(bytes: &[u8]) -> Option<(u8, Result<Reader<'_>, Refusal>, u8)> {
     let mut reader = Reader::new(bytes);
-    let [tag, status, third, _] = reader.array()?;
-    let rest = match status {
-        status::OK => Ok(reader),
-        status => Err(Refusal { tag, status }),
-    };
-    Some((tag, rest, third))
+    let [tag, status] = reader.array()?;
+    if status != status::OK {
+        return Some((tag, Err(Refusal { tag, status }), 0));
+    }
+    let [third, _] = reader.array()?;
+    Some((tag, Ok(reader), third))
 }
 
 impl OpenResponse {

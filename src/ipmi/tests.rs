@@ -222,7 +222,7 @@ fn setup_messages_read_back() {
         tag: 9,
         status: status::NO_SUITE,
     };
-    for bytes in [refusal.encode(3), vec![9, status::NO_SUITE, 0, 0]] {
+    for bytes in [refusal.encode(3), vec![9, status::NO_SUITE]] {
         assert_eq!(OpenResponse::parse(&bytes), Some(Err(refusal)));
         assert_eq!(Rakp2::parse(&bytes), Some(Err(refusal)));
         assert_eq!(Rakp4::parse(&bytes), Some(Err(refusal)));

@@ -19,7 +19,7 @@ use crate::tcp;
 pub struct Limits {
     /// How often a question is sent before it counts as unanswered; at least once.
     pub tries: u32,
-    /// How long the first try waits; each further one half as long again.
+    /// How long the first try waits; each further one half as long again, up to five times as long.
     pub first: Duration,
     /// How long a busy BMC is left alone before it is asked again; each time so much longer.
     pub pause: Duration,
@@ -41,13 +41,13 @@ impl Limits {
     #[must_use]
     pub fn wait(&self, attempt: u32) -> Duration {
         let grown = |wait: Duration| wait.saturating_add(wait / 2);
-        (0..attempt.min(16)).fold(self.first, |wait, _| grown(wait))
+        (0..attempt.min(4)).fold(self.first, |wait, _| grown(wait))
     }
 
     /// How long all tries wait together.
     #[must_use]
     pub fn whole(&self) -> Duration {
-        (0..self.tries.clamp(1, 16)).map(|at| self.wait(at)).sum()
+        (0..self.tries.clamp(1, 32)).map(|at| self.wait(at)).sum()
     }
 }
 
@@ -134,17 +134,18 @@ impl Wire {
         Poll::Ready(Ok(self.buffer.get(..count).unwrap_or_default()))
     }
 
-    /// Asks with the same datagram until `pick` takes an answer.
+    /// Asks with the same datagram until `pick` takes an answer, at most `tries` times.
     ///
     /// # Errors
     /// [`Error::NoAnswer`], [`Error::Unreached`].
     pub(super) async fn ask<T>(
         &mut self,
         what: &'static str,
+        tries: u32,
         datagram: &[u8],
         mut pick: impl FnMut(&[u8]) -> Option<T>,
     ) -> Result<T, Error> {
-        for attempt in 0..self.limits.tries.max(1) {
+        for attempt in 0..tries.max(1) {
             self.send(datagram)?;
             let until = Instant::now() + self.limits.wait(attempt);
             if let Some(found) = self.hear(until, &mut pick).await? {

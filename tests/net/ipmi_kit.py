@@ -207,11 +207,13 @@ class Relay(Lines):
         assert self.next() == "up\n"
 
     def faults(self, **faults):
-        self.tell(json.dumps(faults))
-        self.counts()  # taken in
+        self._ask({"faults": faults})
 
     def counts(self):
-        self.tell('{"count": true}')
+        return self._ask({})
+
+    def _ask(self, order):
+        self.tell(json.dumps(order))
         return json.loads(self.next())
 
 

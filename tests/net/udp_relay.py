@@ -1,9 +1,10 @@
 """A bad network between an IPMI client and its BMC: loses, doubles, delays and damages datagrams, and counts them.
 
 udp_relay.py LISTEN:PORT TARGET:PORT
-stdin, a line of JSON each: {"drop": 0.2, "double": 0.1, "late": 0.1, "flip": 0.05}   how likely each is, both ways
-                            {"mute": true}     nothing comes back from the BMC any more
-                            {"count": true}    answered by how many datagrams went to the BMC, by RMCP+ payload type
+stdin, a line of JSON each: {}   changes nothing
+                            {"faults": {"drop": 0.2, "double": 0.1, "late": 0.1, "flip": 0.05}}   how likely each is, both ways
+                            {"faults": {"mute": true}}   nothing comes back from the BMC any more
+stdout: an answer to each, how many datagrams went to the BMC, by RMCP+ payload type
 Damage is done inside sessions only: UDP's own checksum keeps it from what nobody signs.
 """
 import json
@@ -69,10 +70,8 @@ def main():
                 if not line:
                     return
                 order = json.loads(line)
-                if order.get("count"):
-                    print(json.dumps(counts), flush=True)
-                else:
-                    faults = order
+                faults = order.get("faults", faults)
+                print(json.dumps(counts), flush=True)
                 continue
             try:
                 datagram, peer = source.recvfrom(4096)
