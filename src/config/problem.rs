@@ -19,7 +19,14 @@ pub(super) const LONGEST_WORD: usize = 64;
 /// Characters of a source line that fit beside its number on a terminal of 80 columns.
 const EXCERPT_WIDTH: usize = 68;
 /// Keys whose value is blacked out in excerpts, near misses included.
-const SECRET_KEYS: [&str; 5] = ["passphrase", "password", "private_key", "secret", "psk"];
+const SECRET_KEYS: [&str; 6] = [
+    "community",
+    "passphrase",
+    "password",
+    "private_key",
+    "secret",
+    "psk",
+];
 
 /// One fault of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -85,7 +85,7 @@ fn settings(chip: PathBuf, offset: u32, active_low: bool, drive: Option<Value>) 
 }
 
 /// The lines of one section.
-pub struct Driven {
+pub(super) struct Driven {
     bench: Option<Bench<Taken>>,
 }
 
@@ -155,7 +155,7 @@ fn hold<'a, L: Line>(taken: &'a mut BTreeMap<String, L>, line: &GpioLine) -> Res
 impl Driven {
     /// Takes no line yet.
     #[must_use]
-    pub fn new(settings: &Gpio) -> Self {
+    pub(super) fn new(settings: &Gpio) -> Self {
         let bench = Bench::new(settings.lines.clone());
         Self { bench: Some(bench) }
     }

@@ -23,7 +23,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// One program.
 #[derive(Debug)]
-pub struct Driven {
+pub(super) struct Driven {
     settings: Script,
 }
 
@@ -51,7 +51,7 @@ impl Drop for Running {
 
 impl Driven {
     #[must_use]
-    pub fn new(settings: Script) -> Self {
+    pub(super) fn new(settings: Script) -> Self {
         Self { settings }
     }
 

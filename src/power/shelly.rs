@@ -24,7 +24,7 @@ const ID: u8 = 1;
 const NOT_THERE: [i64; 2] = [404, -105];
 
 /// One device.
-pub struct Driven {
+pub(super) struct Driven {
     plug: Plug,
     /// The switches that answered last.
     switches: Vec<u8>,
@@ -33,7 +33,7 @@ pub struct Driven {
 impl Driven {
     /// A driver for this device, reached by the interface of the LAN. Opens nothing yet.
     #[must_use]
-    pub fn new(settings: &Shelly, lan: &str, trust: Trust) -> Self {
+    pub(super) fn new(settings: &Shelly, lan: &str, trust: Trust) -> Self {
         let password = settings.password.as_ref();
         let login = password.map(|word| Login::new(Scheme::Digest, USER, word.expose()));
         Self {

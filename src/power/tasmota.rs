@@ -21,7 +21,7 @@ const MOST_RELAYS: u8 = 32;
 const LONGEST_DELAY: u64 = 65_535;
 
 /// One device.
-pub struct Driven {
+pub(super) struct Driven {
     plug: Plug,
     password: Option<Secret>,
     keys: Vec<String>,
@@ -30,7 +30,7 @@ pub struct Driven {
 impl Driven {
     /// A driver for this device, reached by the interface of the LAN. Opens nothing yet.
     #[must_use]
-    pub fn new(settings: &Tasmota, lan: &str, trust: Trust) -> Self {
+    pub(super) fn new(settings: &Tasmota, lan: &str, trust: Trust) -> Self {
         Self {
             plug: Plug::new(settings.host, lan, trust, None),
             password: settings.password.clone(),

@@ -32,6 +32,9 @@ class Agent(Peers):
         self.start("snmpd", "/usr/sbin/snmpd", "-I", "-smux,mteTrigger,mteTriggerConf", "-f", "-Lo", "-C", "-c", config,
                    "-p", self.work / "snmpd.pid", env={"SNMP_PERSISTENT_DIR": str(var), "MIBS": ""})
         wait_for("snmpd to answer", lambda: self.get("1.3.6.1.2.1.1.2.0"))
+        for tree in TREES.values():
+            # snmpd starts the process of a tree when it is asked first, and says nothing to anybody meanwhile.
+            wait_for(f"outlets below {tree}", lambda: self.tool("snmpgetnext", tree), 60)
         return self
 
     def file(self, tree):

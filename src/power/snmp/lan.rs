@@ -1,7 +1,7 @@
 //! The datagrams of one SNMP device, on a socket of the LAN's interface: what the SNMP crate calls a transport.
 //! Its own transports cannot be bound to an interface. Reads no SNMP: whose answer it is, the crate says.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use async_snmp::transport::{Candidate, RequestRegistration, ResponseIdentity, Transport};
@@ -17,27 +17,27 @@ const LONGEST: usize = 65_535;
 /// `usmStats`, 1.3.6.1.6.3.15.1.1, as the beginning of an object of ten bytes in BER.
 const USM_STATS: [u8; 10] = [0x06, 0x0a, 0x2b, 6, 1, 6, 3, 0x0f, 1, 1];
 
-/// One connected socket: the kernel drops what comes from anybody else. One request at a time.
+/// The way to one device. Every request has a socket of its own, connected: the kernel drops what comes from anybody else and
+/// late answers to older requests, and the address that we ask from is the one that the interface has now (a connected
+/// socket keeps the address it was connected with, also when that was none).
 #[derive(Clone, Debug)]
 pub(super) struct Lan {
-    socket: Arc<UdpSocket>,
+    interface: Arc<str>,
     target: SocketAddr,
-    local: SocketAddr,
 }
 
 impl Lan {
-    /// Opens the socket; asks nothing.
-    ///
-    /// # Errors
-    /// What the kernel says.
-    pub(super) async fn open(interface: &str, target: SocketAddr) -> std::io::Result<Self> {
-        let socket = crate::tcp::connect_udp(interface, target).await?;
-        let local = socket.local_addr()?;
-        Ok(Self {
-            socket: Arc::new(socket),
+    /// Opens nothing yet.
+    pub(super) fn new(interface: &str, target: SocketAddr) -> Self {
+        Self {
+            interface: interface.into(),
             target,
-            local,
-        })
+        }
+    }
+
+    async fn socket(&self) -> Result<UdpSocket> {
+        let socket = crate::tcp::connect_udp(&self.interface, self.target).await;
+        socket.map_err(|error| self.broken(error))
     }
 
     fn broken(&self, source: std::io::Error) -> Box<Error> {
@@ -86,7 +86,7 @@ fn objection_in(data: &[u8]) -> Option<ReportStatus> {
 
 impl Transport for Lan {
     async fn send(&self, data: &[u8]) -> Result<()> {
-        let sent = self.socket.send(data).await;
+        let sent = self.socket().await?.send(data).await;
         sent.map(drop).map_err(|error| self.broken(error))
     }
 
@@ -101,16 +101,17 @@ impl Transport for Lan {
         F: FnMut(Bytes, SocketAddr) -> Result<Candidate<T>> + Send,
     {
         let (since, deadline) = (Instant::now(), registration.deadline());
+        let socket = self.socket().await?;
         // Dropping either branch loses a datagram at most, and the question is asked again then.
         tokio::select! {
             biased;
             () = sleep_until(deadline) => return Err(self.late(since)),
-            sent = self.send(data) => sent?,
+            sent = socket.send(data) => sent.map(drop).map_err(|error| self.broken(error))?,
         }
         let mut buffer = vec![0; LONGEST];
         let mut objection = None;
         loop {
-            let heard = timeout_at(deadline, self.socket.recv(&mut buffer)).await;
+            let heard = timeout_at(deadline, socket.recv(&mut buffer)).await;
             let Ok(heard) = heard else {
                 return Err(objection.map_or_else(|| self.late(since), |why| self.refused(why)));
             };
@@ -133,7 +134,8 @@ impl Transport for Lan {
     }
 
     fn local_addr(&self) -> SocketAddr {
-        self.local
+        // Another one for each request.
+        (Ipv4Addr::UNSPECIFIED, 0).into()
     }
 
     fn is_reliable(&self) -> bool {

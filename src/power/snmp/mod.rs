@@ -17,8 +17,8 @@ const SYS_OBJECT_ID: [u32; 9] = [1, 3, 6, 1, 2, 1, 1, 2, 0];
 /// Outlets of one device; a chain of PDUs has some hundred.
 const MOST_OUTLETS: usize = 512;
 
-/// One device. Opens its socket with the first question.
-pub struct Driven {
+/// One device. Opens a socket for each question.
+pub(super) struct Driven {
     settings: Snmp,
     interface: String,
     open: Option<Open>,
@@ -41,7 +41,7 @@ struct Outlet {
 impl Driven {
     /// A driver for this device, reached by the interface of the LAN.
     #[must_use]
-    pub fn new(settings: Snmp, interface: &str) -> Self {
+    pub(super) fn new(settings: Snmp, interface: &str) -> Self {
         Self {
             settings,
             interface: interface.to_owned(),
@@ -51,7 +51,7 @@ impl Driven {
 
     async fn opened(&mut self) -> Result<&mut Open, Fault> {
         if self.open.is_none() {
-            let mut wire = Wire::open(&self.settings, &self.interface).await?;
+            let mut wire = Wire::open(&self.settings, &self.interface)?;
             let profile = match &self.settings.profile {
                 Some(profile) => profile.clone(),
                 None => detect(&mut wire).await?,

@@ -47,14 +47,13 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Opens the socket and makes the keys; asks nothing.
+    /// Makes the keys; asks nothing.
     ///
     /// # Errors
-    /// [`Fault::Silent`] without the LAN's interface, [`Fault::Refused`] for keys that cannot be made.
-    pub(super) async fn open(settings: &Snmp, interface: &str) -> Result<Self, Fault> {
+    /// [`Fault::Refused`] for keys that cannot be made.
+    pub(super) fn open(settings: &Snmp, interface: &str) -> Result<Self, Fault> {
         let target = settings.host;
-        let silent = |error| Fault::Silent(format!("{target}: {error}"));
-        let lan = Lan::open(interface, target).await.map_err(silent)?;
+        let lan = Lan::new(interface, target);
         let (read, write) = logins(&settings.access)
             .map_err(|why| Fault::Refused(format!("the keys for {target}: {why}")))?;
         let client = |auth: Auth| {

@@ -12,13 +12,13 @@ use crate::reset::{PowerState, Verb};
 
 /// One board.
 #[derive(Debug)]
-pub struct Driven {
+pub(super) struct Driven {
     settings: UsbRelay,
 }
 
 impl Driven {
     #[must_use]
-    pub fn new(settings: UsbRelay) -> Self {
+    pub(super) fn new(settings: UsbRelay) -> Self {
         Self { settings }
     }
 
