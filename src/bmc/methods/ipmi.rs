@@ -271,7 +271,10 @@ fn sensor(read: ipmi::Sensor) -> Sensor {
         name: read.name,
         kind: kind.into(),
         value: read.value,
-        unit: read.unit,
+        unit: match read.unit.as_str() {
+            "RPM" => "rpm".to_owned(),
+            _ => read.unit,
+        },
         health: match read.health {
             ipmi::Health::Ok => Health::Ok,
             ipmi::Health::Warning => Health::Warning,

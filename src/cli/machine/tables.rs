@@ -10,6 +10,9 @@ use crate::cli::outlet::{phase, power as stands};
 use crate::cli::table::{Cell, Tone, columns, cut, flow, harmless};
 use crate::cli::time::ago;
 
+/// Characters of a model in the list.
+const MODEL: usize = 40;
+
 pub(in crate::cli) fn list(state: &State, now: Timestamp, width: usize, color: bool) -> String {
     let row = |machine: &Machine| {
         vec![
@@ -18,11 +21,20 @@ pub(in crate::cli) fn list(state: &State, now: Timestamp, width: usize, color: b
             phase(machine.phase),
             Cell::plain(ago(machine.since, now)),
             Cell::plain(machine.methods.join(", ")),
-            Cell::plain(&machine.model),
         ]
     };
-    let rows: Vec<_> = state.machines.values().map(row).collect();
-    let head = ["NAME", "POWER", "STATE", "SINCE", "BY", "MODEL"];
+    let mut rows: Vec<_> = state.machines.values().map(row).collect();
+    let mut head = vec!["NAME", "POWER", "STATE", "SINCE", "BY"];
+    // The model gets what room is left, in a table that is measured first.
+    let lines = columns(&head, &rows, false);
+    let used = lines.lines().map(|line| line.chars().count()).max();
+    let room = width.saturating_sub(used.unwrap_or(0) + 2).min(MODEL);
+    if room >= 12 {
+        head.push("MODEL");
+        for (row, machine) in rows.iter_mut().zip(state.machines.values()) {
+            row.push(Cell::plain(cut(&harmless(&machine.model), room)));
+        }
+    }
     let mut text = columns(&head, &rows, color);
     for machine in state
         .machines
