@@ -59,10 +59,9 @@ class Console:
 
 def test_every_byte_passes_both_ways_through_ipmi_sim(rack):
     rack.sim()
-    for round in range(3):
-        # A console that comes after another: no first byte is lost to old packet numbers.
+    # A console that comes after another of one packet: its first is not taken for that one.
+    for data in (b"one", b"two", b"three" + EVERY * 4):
         console = Console(rack).opened()
-        data = b"<%d>" % round + EVERY * 4
         console.type(data)
         console.sees(data)
         assert bytes(console.seen) == data, "nothing twice, nothing else"
