@@ -138,7 +138,7 @@ impl Errand {
                 let confirmed = loop {
                     let read = self.read(Want::Person).await;
                     let stands = read.is_some_and(|power| Some(power.state) == leads_to);
-                    if (tells && stands) || !tells || Instant::now() >= until {
+                    if stands || !tells || Instant::now() >= until {
                         break tells && stands;
                     }
                     sleep(pause).await;

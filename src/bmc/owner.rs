@@ -79,7 +79,7 @@ pub(super) async fn run(
         last_known: PowerState::Unknown,
     };
     owner.tell(&ctx);
-    owner.resume(&ctx).await;
+    owner.resume(&ctx);
     let mut pulse = ctx.pulse.clone();
     loop {
         tokio::select! {
@@ -305,7 +305,7 @@ impl Owner {
     }
 
     /// Ends what the last run of the owner left in the middle.
-    async fn resume(&mut self, ctx: &Context) {
+    fn resume(&mut self, ctx: &Context) {
         let Some(left) = self.memory.get().underway else {
             return;
         };

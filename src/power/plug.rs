@@ -62,7 +62,7 @@ impl Plug {
             404 | 405 => return Err(Fault::NotPossible(format!("{host} is no such device"))),
             _ => {}
         }
-        reply.accept().and_then(|_| body).map_err(fault)
+        reply.accept().and(body).map_err(fault)
     }
 
     fn client(&self) -> Result<Client, Fault> {

@@ -38,9 +38,7 @@ impl Script {
             ["args", "password", "cycles", "limit"].map(|key| table.take(key));
         table.finish();
         let program = program.and_then(|field| field.parsed(read_program));
-        let args = args.map_or(Some(Vec::new()), |field| {
-            words(&field, MOST_ARGS, |text| read_arg(text))
-        });
+        let args = args.map_or(Some(Vec::new()), |field| words(&field, MOST_ARGS, read_arg));
         let password = password.map_or(Some(None), |field| read_password(&field, resolver));
         let cycles = cycles.map_or(Some(false), |field| field.flag());
         let second = Duration::from_secs;
