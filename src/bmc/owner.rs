@@ -10,7 +10,7 @@ use super::device::{Fault, Power, Skill};
 use super::errand::{Errand, News, Reading, Verdict, plan};
 use super::logbook;
 use super::memory::{Memory, Step, Underway};
-use super::methods::outlets::objection;
+use super::methods::outlets::{follow, objection};
 use super::poll::{Polled, Poller};
 use super::way::{Want, Way};
 use crate::clock::{Instant, Timestamp};
@@ -57,6 +57,12 @@ pub(super) async fn run(
     let stop = ctx.stop.clone();
     ctx.tracker
         .spawn(async move { stop.run_until_cancelled(poller.run()).await });
+    if !machine.outlets.is_empty() {
+        let follow = follow(state.clone(), machine.outlets.clone(), kick.clone());
+        let stop = ctx.stop.clone();
+        ctx.tracker
+            .spawn(async move { stop.run_until_cancelled(follow).await });
+    }
     let mut owner = Owner {
         fact: fact::Machine {
             name: name.clone(),
