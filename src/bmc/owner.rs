@@ -7,10 +7,10 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use super::desk;
 use super::device::{Fault, Power, Skill};
-use super::errand::{Errand, News, Reading, Verdict, plan};
+use super::errand::{Errand, News, Plan, Reading, Verdict, plan};
 use super::logbook;
 use super::memory::{Memory, Step, Underway};
-use super::methods::outlets::objection;
+use super::methods::outlets::{follow, objection};
 use super::poll::{Polled, Poller};
 use super::way::{Want, Way};
 use crate::clock::{Instant, Timestamp};
@@ -57,6 +57,12 @@ pub(super) async fn run(
     let stop = ctx.stop.clone();
     ctx.tracker
         .spawn(async move { stop.run_until_cancelled(poller.run()).await });
+    if !machine.outlets.is_empty() {
+        let follow = follow(state.clone(), machine.outlets.clone(), kick.clone());
+        let stop = ctx.stop.clone();
+        ctx.tracker
+            .spawn(async move { stop.run_until_cancelled(follow).await });
+    }
     let mut owner = Owner {
         fact: fact::Machine {
             name: name.clone(),
@@ -255,23 +261,7 @@ impl Owner {
                 "machine {name} has no way to do this: {names} cannot {verb}"
             )));
         }
-        if able.iter().all(|way| way.name == "outlets")
-            && let Some(why) = {
-                let step = match plan(
-                    verb,
-                    &able.first().map(|way| way.verbs()).unwrap_or_default(),
-                ) {
-                    Some(super::errand::Plan::Plain(step)) => step,
-                    _ => Verb::ForceOff,
-                };
-                objection(
-                    &self.state.borrow(),
-                    &self.machine.outlets,
-                    step,
-                    cut_myself,
-                )
-            }
-        {
+        if let Some(why) = self.would_cut(&able, verb, cut_myself) {
             return Err(Refusal::Failed(why));
         }
         let (by, began) = (actor.to_string(), Timestamp::now());
@@ -302,6 +292,18 @@ impl Owner {
         let errand = self.errand(actor.clone(), cut_myself, Vec::new());
         self.spawn(ctx, errand.run(verb));
         Ok(Reply::Started { action })
+    }
+
+    /// Why no way would do the verb without leaving the board in the dark, if that is so.
+    fn would_cut(&self, able: &[&Way], verb: Verb, cut_myself: bool) -> Option<String> {
+        let only = able.first().filter(|way| way.name == "outlets")?;
+        let step = match plan(verb, &only.verbs()) {
+            Some(Plan::Plain(step)) => step,
+            _ => Verb::ForceOff,
+        };
+        let state = self.state.borrow();
+        let why = objection(&state, &self.machine.outlets, step, cut_myself);
+        why.filter(|_| able.len() == 1)
     }
 
     /// Ends what the last run of the owner left in the middle.

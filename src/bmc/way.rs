@@ -85,7 +85,7 @@ impl Way {
             bus: setting.bus.clone(),
             device,
             told,
-            patience: Patience::default(),
+            patience: is_bmc.then(Patience::default),
         };
         let stop = setting.stop.clone();
         setting.tracker.spawn(server.serve(queue, stop));
@@ -158,7 +158,8 @@ struct Server {
     bus: Bus,
     device: Box<dyn Device>,
     told: watch::Sender<Abilities>,
-    patience: Patience,
+    /// What is not asked over the wire needs none.
+    patience: Option<Patience>,
 }
 
 impl Server {
@@ -187,7 +188,8 @@ impl Server {
         if job.reply.is_closed() {
             return;
         }
-        if let Some(fault) = self.patience.refuses(job.want, job.asked) {
+        let patience = self.patience.as_ref();
+        if let Some(fault) = patience.and_then(|patience| patience.refuses(job.want, job.asked)) {
             let _ = job.reply.send(Err(fault));
             return;
         }
@@ -205,7 +207,9 @@ impl Server {
         let answer = timeout(limit, self.device.ask(job.request)).await;
         let late = || Fault::Unsure(format!("no answer within {} s", limit.as_secs()));
         let answer = answer.unwrap_or_else(|_| Err(late()));
-        self.patience.learn(answer.as_ref().err());
+        if let Some(patience) = &mut self.patience {
+            patience.learn(answer.as_ref().err());
+        }
         let now = abilities(self.device.as_ref());
         self.told.send_if_modified(|told| {
             let changed = *told != now;

@@ -2,9 +2,10 @@
 //! command and reads their state; knows no PDU.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use crate::bmc::device::{Answer, Asking, Device, Fault, Power, Request, Skill};
@@ -191,6 +192,26 @@ pub(in crate::bmc) fn objection(
         }
     }
     None
+}
+
+/// Tells `kick` whenever the power of one of these outlets has changed, until the board stops.
+pub(in crate::bmc) async fn follow(
+    mut state: watch::Receiver<State>,
+    outlets: Vec<OutletRef>,
+    kick: Arc<Notify>,
+) {
+    let stands = |state: &State| -> Vec<Option<PowerState>> {
+        let one = |named| outlet(state, named).map(|outlet| outlet.state);
+        outlets.iter().map(one).collect()
+    };
+    let mut last = stands(&state.borrow_and_update());
+    while state.changed().await.is_ok() {
+        let now = stands(&state.borrow_and_update());
+        if now != last {
+            last = now;
+            kick.notify_one();
+        }
+    }
 }
 
 impl Device for Outlets {

@@ -64,6 +64,7 @@ pub(in crate::cli) fn sheet(
         "" => String::new(),
         why => format!(": {}", harmless(why)),
     };
+    let answers = format!("{:?}", machine.phase).to_lowercase();
     let mut rows = vec![
         ("name", machine.name.clone()),
         ("model", harmless(&machine.model)),
@@ -71,7 +72,7 @@ pub(in crate::cli) fn sheet(
         ("read", machine.read_at.map_or_else(|| "never".into(), read)),
         (
             "state",
-            format!("{:?} for {}{why}", machine.phase, ago(machine.since, now)).to_lowercase(),
+            format!("{answers} for {}{why}", ago(machine.since, now)),
         ),
         ("ways", words(&machine.methods)),
         ("verbs", words(&verbs)),
