@@ -84,7 +84,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     (
         "session",
         &[&[
-            "access", "clock", "command", "config", "escape", "keymap", "line",
+            "access", "clock", "command", "config", "escape", "keymap", "line", "reset",
         ]],
     ),
     ("tls", &[]),

@@ -12,6 +12,9 @@ pub mod console;
 pub mod keymap;
 #[path = "../../src/line.rs"]
 pub mod line;
+pub mod power;
+#[path = "../../src/reset.rs"]
+pub mod reset;
 #[path = "../../src/telnet/mod.rs"]
 pub mod telnet;
 

@@ -41,16 +41,15 @@ async fn read_answer(face: &mut Face) -> Result<String, Failure> {
                 break;
             }
             8 | 127 => {
-                if answer.pop().is_some() && face.raw {
+                let erased = answer.pop().is_some();
+                if erased && face.raw {
                     face.say("\u{8} \u{8}").await;
                 }
             }
-            typed if typed.is_ascii_graphic() || typed == b' ' => {
-                if answer.len() < LONGEST {
-                    answer.push(char::from(typed));
-                    if face.raw {
-                        face.say(&char::from(typed).to_string()).await;
-                    }
+            typed if (typed.is_ascii_graphic() || typed == b' ') && answer.len() < LONGEST => {
+                answer.push(char::from(typed));
+                if face.raw {
+                    face.say(&char::from(typed).to_string()).await;
                 }
             }
             _ => {}

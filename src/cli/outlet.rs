@@ -165,7 +165,7 @@ async fn tell(ended: &[(String, Action)], form: Form, face: &mut Face) -> Result
         Form::Text => {
             let mut text = String::new();
             for (outlet, action) in ended {
-                text += &format!("{outlet}: {}\n", outcome(action));
+                text += &format!("{outlet}: {}\n", harmless(&action.to_string()));
             }
             face.print(&text).await?;
         }
@@ -184,17 +184,6 @@ pub(super) fn worst(outcomes: impl Iterator<Item = Outcome>) -> Result<(), Failu
         }
     }
     worst
-}
-
-/// `off confirmed after 1.2 s`, and why not.
-pub(super) fn outcome(action: &Action) -> String {
-    let tenths = action.millis.div_ceil(100);
-    let (verb, outcome) = (action.verb, action.outcome);
-    let mut text = format!("{verb} {outcome} after {}.{} s", tenths / 10, tenths % 10);
-    if !action.why.is_empty() {
-        text += &format!(": {}", harmless(&action.why));
-    }
-    text
 }
 
 fn said(verb: Power) -> &'static str {
