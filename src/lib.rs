@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod api;
+pub mod bmc;
 pub mod bus;
 pub mod cli;
 pub mod clock;
@@ -22,6 +23,8 @@ mod event_text;
 pub mod fact;
 pub mod fault;
 pub mod file;
+pub mod http;
+pub mod ipmi;
 pub mod journal;
 pub mod keymap;
 pub mod label;
@@ -42,3 +45,4 @@ pub mod telnet;
 pub mod tls;
 pub mod transcript;
 pub mod uplink;
+pub mod wol;

@@ -44,7 +44,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("pattern", &[]),
     ("file", &[]),
     ("event", &[&["clock", "reset"]]),
-    ("event_text", &[&["event"]]),
+    ("event_text", &[&["event", "reset"]]),
     ("line", &[]),
     ("pin", &[&["file"]]),
     // Bytes of a protocol that doors speak as servers and consoles as clients.
@@ -52,6 +52,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("reset", &[&["clock"]]),
     ("machine", &[&["clock"]]),
     ("fact", &[&["clock", "line", "machine", "reset"]]),
+    ("ipmi", &[&["clock", "fault", "tcp"]]),
     ("keymap", &[]),
     ("command", &[&["keymap", "line", "machine", "reset"]]),
     ("state", &[&["clock", "fact"]]),
@@ -62,7 +63,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     (
         "config",
         &[&[
-            "access", "event", "file", "keymap", "line", "pattern", "reset", "tls",
+            "access", "event", "file", "http", "keymap", "line", "pattern", "reset", "tls", "wol",
         ]],
     ),
     ("journal", &[&["bus", "clock", "event", "fault"]]),
@@ -88,15 +89,38 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         ]],
     ),
     ("tls", &[]),
+    ("wol", &[]),
+    // A client for devices of the LAN that speak HTTP.
+    ("http", &[&["clock", "fault", "pin", "tcp", "tls"]]),
     // Devices.
     ("link", &[DEVICE]),
     ("uplink", &[DEVICE]),
     // The lamp shows what the whole board knows.
     ("uplink/indicator", &[DEVICE, &["state"]]),
+    // BMCs of machines.
+    // Outlets are read from what the whole board knows.
+    (
+        "bmc",
+        &[
+            DEVICE,
+            &["http", "ipmi", "pin", "state", "tcp", "tls", "wol"],
+        ],
+    ),
     // Writes what `transcript` reads.
     (
         "console",
-        &[DEVICE, &["pattern", "pin", "tcp", "telnet", "transcript"]],
+        &[
+            DEVICE,
+            &[
+                "ipmi",
+                "pattern",
+                "pin",
+                "tcp",
+                "telnet",
+                "tls",
+                "transcript",
+            ],
+        ],
     ),
     ("power", &[DEVICE, &["file", "http", "pin", "tcp", "tls"]]),
     // Doors.
@@ -115,7 +139,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             DEVICE,
             DOOR,
             &[
-                "api", "console", "control", "link", "plain", "power", "ssh", "uplink",
+                "api", "bmc", "console", "control", "link", "plain", "power", "ssh", "uplink",
             ],
         ],
     ),

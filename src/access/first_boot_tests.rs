@@ -63,6 +63,7 @@ fn house() -> (tempfile::TempDir, Dirs, Config) {
         syslog: None,
         pdus: vec![],
         upses: vec![],
+        machines: vec![],
         users: vec![],
     };
     (root, dirs, config)

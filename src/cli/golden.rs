@@ -13,6 +13,8 @@ use crate::line::LineState;
 use crate::reset::PowerState;
 use crate::state::State;
 
+mod machines;
+
 use super::{console, event, outlet, status, uplink, ups};
 
 const NOW: Timestamp = Timestamp(1_795_000_000_000);

@@ -9,6 +9,7 @@ mod event;
 mod face;
 #[cfg(test)]
 mod golden;
+mod machine;
 mod outlet;
 mod password;
 mod status;
@@ -77,6 +78,9 @@ enum Noun {
     /// Serial consoles
     #[command(subcommand)]
     Console(console::Verb),
+    /// Managed computers: power, sensors, logs, boot, media, BIOS
+    #[command(subcommand)]
+    Machine(machine::Verb),
     /// Outlets of PDUs, and their power
     #[command(subcommand)]
     Outlet(outlet::Verb),
@@ -183,6 +187,7 @@ where
         Noun::Status(args) => status::run(&args, form, client, face).await,
         Noun::Uplink(verb) => uplink::run(verb, form, client, face).await,
         Noun::Console(verb) => console::run(verb, form, client, face).await,
+        Noun::Machine(verb) => machine::run(verb, form, client, face).await,
         Noun::Outlet(verb) => outlet::run(verb, form, client, face).await,
         Noun::Pdu(verb) => outlet::pdu(verb, form, client, face).await,
         Noun::Ups(verb) => ups::run(verb, form, client, face).await,

@@ -165,7 +165,7 @@ async fn tell(ended: &[(String, Action)], form: Form, face: &mut Face) -> Result
         Form::Text => {
             let mut text = String::new();
             for (outlet, action) in ended {
-                text += &format!("{outlet}: {}\n", harmless(&action.to_string()));
+                text += &format!("{outlet}: {}\n", outcome(action));
             }
             face.print(&text).await?;
         }
@@ -184,6 +184,11 @@ pub(super) fn worst(outcomes: impl Iterator<Item = Outcome>) -> Result<(), Failu
         }
     }
     worst
+}
+
+/// What came of it, as a terminal may show it.
+pub(super) fn outcome(action: &Action) -> String {
+    harmless(&action.to_string())
 }
 
 fn said(verb: Power) -> &'static str {

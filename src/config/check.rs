@@ -6,6 +6,7 @@ use super::console::doors::check_ports;
 use super::reader::{Table, suggest};
 use super::secret::Resolver;
 use super::split_grant;
+use super::transport::Machines;
 use super::values;
 use super::{Console, Lan, MOST_UPLINKS, Mode, Uplink, User};
 
@@ -62,6 +63,7 @@ pub(super) fn consoles(
     ssh_port: u16,
     https_port: u16,
     resolver: &Resolver<'_>,
+    machines: &Machines,
 ) -> Vec<Console> {
     let mut ports = BTreeMap::from([
         (ssh_port, "ssh".to_owned()),
@@ -81,7 +83,7 @@ pub(super) fn consoles(
             continue;
         };
         let place = u16::try_from(position + 1).unwrap_or(u16::MAX);
-        let Some(console) = Console::read(name.text(), place, section, resolver) else {
+        let Some(console) = Console::read(name.text(), place, section, resolver, machines) else {
             continue;
         };
         let claim = console.transport.claim();

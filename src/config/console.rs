@@ -4,7 +4,7 @@ use super::pdu::OutletRef;
 use super::reader::Table;
 use super::record::{Keys, Record};
 use super::secret::Resolver;
-use super::transport::{self, Transport};
+use super::transport::{self, Machines, Transport};
 
 mod discover;
 pub(super) mod doors;
@@ -47,6 +47,7 @@ impl Console {
         place: u16,
         mut table: Table<'_>,
         resolver: &Resolver<'_>,
+        machines: &Machines,
     ) -> Option<Self> {
         let number = table.take("number");
         let ring = table.take("ring");
@@ -55,7 +56,7 @@ impl Console {
         let discover = table.take("discover");
         let doors = PlainDoor::read_all(&mut table);
         let outlet = table.take("outlet");
-        let kind = table.one_of(transport::KINDS, transport::LATER);
+        let kind = table.one_of(transport::KINDS, &[]);
         table.finish();
         let number = number.and_then(|field| field.number(1..=999));
         let ring = ring.and_then(|field| field.size(16 * KIB..=8 * MIB));
@@ -63,7 +64,7 @@ impl Console {
         let (record, quota) = keys.read();
         let discover = discover.map(|field| Discover::read(&field));
         let (kind, settings) = kind?;
-        let transport = Transport::read(kind, settings.table()?, resolver);
+        let transport = Transport::read(kind, settings.table()?, resolver, machines);
         Some(Self {
             name,
             number: number.unwrap_or(place),

@@ -10,6 +10,7 @@ mod device;
 mod escape;
 mod https;
 mod lan;
+mod machine;
 mod oob;
 mod pdu;
 mod problem;
@@ -28,12 +29,13 @@ pub use console::{Console, Discover, Network, PlainDoor, PlainKind, Sessions, Sh
 pub use device::{Device, Ssh};
 pub use https::{Https, Pair};
 pub use lan::{Lan, LanAddress};
+pub use machine::{Ipmi, Machine, Method, Redfish, Wol};
 pub use oob::{Mode, Oob, Probe};
 pub use pdu::{Nut, OURS, OutletRef, Pdu, PduKind, Powerman, Ups, Wired};
 pub use problem::{Place, Problem, render};
 pub use record::{Carrier, Pattern, Proof, Record, Syslog, Transcripts};
 pub use secret::{Folders, Secret};
-pub use transport::{CableWire, Dtr, PortName, Position, Serial, SshPort, Transport};
+pub use transport::{CableWire, Dtr, PortName, Position, Serial, SolPort, SshPort, Transport};
 pub use uplink::{DoorName, MOST_UPLINKS, Sae, Uplink, UplinkKind, Wifi};
 pub use user::{Role, User, split_grant};
 
@@ -60,6 +62,7 @@ pub struct Config {
     pub syslog: Option<Syslog>,
     pub pdus: Vec<Pdu>,
     pub upses: Vec<Ups>,
+    pub machines: Vec<Machine>,
     pub users: Vec<User>,
 }
 
@@ -80,6 +83,7 @@ impl Config {
             syslog: None,
             pdus: Vec::new(),
             upses: Vec::new(),
+            machines: Vec::new(),
             users: Vec::new(),
         }
     }
@@ -183,12 +187,12 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
         );
         return None;
     }
-    root.later(&["tunnel", "service", "machine", "contact", "rule"]);
+    root.later(&["tunnel", "service", "contact", "rule"]);
     let [device, lan, oob, probe, ssh, https] =
         ["device", "lan", "oob", "probe", "ssh", "https"].map(|key| root.take(key));
     let [uplinks, consoles, users] = ["uplink", "console", "user"].map(|key| root.take(key));
     let [transcripts, syslog] = ["transcripts", "syslog"].map(|key| root.take(key));
-    let [pdus, upses] = ["pdu", "ups"].map(|key| root.take(key));
+    let [pdus, upses, machines] = ["pdu", "ups", "machine"].map(|key| root.take(key));
     root.finish();
 
     let transcripts = section(transcripts).map_or_else(Transcripts::default, Transcripts::read);
@@ -210,9 +214,15 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
     let pdu_names = pdu::names(pdus.as_ref());
     let pdus = section(pdus).map_or_else(Vec::new, |table| pdu::pdus(&table, resolver));
     let upses = section(upses).map_or_else(Vec::new, |table| pdu::upses(&table, resolver));
+    let machine_section = machines.clone();
+    let machines = section(machines).map_or_else(Vec::new, |table| {
+        machine::check_outlets(&table, &pdu_names);
+        machine::machines(&table, resolver)
+    });
+    let sol = machine::consoles_of(machine_section.as_ref(), &machines);
     let consoles = section(consoles).map_or_else(Vec::new, |table| {
         pdu::check_outlets(&table, &pdu_names);
-        let mut consoles = check::consoles(&table, ssh.port, https.port, resolver);
+        let mut consoles = check::consoles(&table, ssh.port, https.port, resolver, &sol);
         check::quotas(&table, &mut consoles, transcripts.total);
         consoles
     });
@@ -231,6 +241,7 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
         syslog,
         pdus,
         upses,
+        machines,
         users,
     })
 }

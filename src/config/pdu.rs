@@ -12,6 +12,7 @@ mod outlet;
 mod powerman;
 
 pub use nut::Nut;
+pub(super) use outlet::items;
 pub use outlet::{OutletRef, Wired};
 pub use powerman::Powerman;
 
@@ -166,7 +167,7 @@ pub(super) fn check_outlets(consoles: &Table<'_>, known: &[String]) {
         let Some(field) = console.inner(&["outlet"]) else {
             continue;
         };
-        let items = outlet::items(&field);
+        let items = items(&field);
         for item in items {
             if let Some(text) = item.str()
                 && let Ok(outlet) = OutletRef::parse(text)

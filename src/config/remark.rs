@@ -1,6 +1,6 @@
 //! What is allowed, and yet worth a word to who checks a file. Never a reason to refuse it.
 
-use super::{Config, PortName, Serial, Transport, UplinkKind};
+use super::{Config, Method, PortName, Serial, Transport, UplinkKind};
 
 /// Remarks about a good configuration, in the order of the file.
 pub(super) fn remarks(config: &Config) -> Vec<String> {
@@ -40,6 +40,21 @@ pub(super) fn remarks(config: &Config) -> Vec<String> {
             ));
         }
     }
+    for machine in &config.machines {
+        let name = &machine.name;
+        if machine.methods == [Method::Wol] {
+            said.push(format!(
+                "machine.{name}: wake-on-LAN is its only way: it can be switched on, never off, and nothing tells if it worked"
+            ));
+        }
+        if let Some(redfish) = &machine.redfish
+            && !redfish.url.is_tls()
+        {
+            said.push(format!(
+                "machine.{name}: http:// sends the password in the open"
+            ));
+        }
+    }
     if config.users.is_empty() {
         said.push(
             "no user is named; the board makes an administrator and writes the password to first-boot.txt"
@@ -56,10 +71,16 @@ mod tests {
 
     #[test]
     fn doubtful_but_allowed() {
-        let text = "schema = 1\n[uplink.a]\nwifi = { open = true }\n[console.x]\nserial = { port = \"/dev/ttyUSB0\" }";
+        let text = "schema = 1\n[uplink.a]\nwifi = { open = true }\n[console.x]\nserial = { port = \"/dev/ttyUSB0\" }\n[machine.m]\nwol = { mac = \"00:1b:21:3c:4d:5e\" }";
         let config = load(text, &Folders::of("oobd.toml".as_ref(), "".as_ref())).unwrap();
         let said = remarks(&config).join("\n");
-        for word in ["open = true", "no country", "/dev/ttyUSB0", "no user"] {
+        for word in [
+            "open = true",
+            "no country",
+            "/dev/ttyUSB0",
+            "only way",
+            "no user",
+        ] {
             assert!(said.contains(word), "{word}: {said}");
         }
     }

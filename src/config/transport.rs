@@ -1,8 +1,10 @@
-//! What a console sits on: the keys `serial`, `network` and `ssh` of `[console.NAME]`.
+//! What a console sits on: the keys `serial`, `network`, `ssh` and `sol` of `[console.NAME]`.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use super::reader::{Field, Table};
+use super::machine::Ipmi;
+use super::reader::{Field, Table, suggest};
 use super::secret::{Found, Resolver, Secret};
 use crate::line::{Flow, Line};
 
@@ -26,11 +28,24 @@ pub enum Transport {
         line: Line,
     },
     Ssh(SshPort),
+    Sol(SolPort),
 }
 
-/// The kinds of this version, and those that are to come.
-pub(super) const KINDS: &[&str] = &["serial", "network", "ssh"];
-pub(super) const LATER: &[&str] = &["sol"];
+/// The kinds of this version.
+pub(super) const KINDS: &[&str] = &["serial", "network", "ssh", "sol"];
+
+/// The machines of the file by name: has it a section of IPMI, and what is in there if that is good.
+pub(super) type Machines = BTreeMap<String, (bool, Option<Ipmi>)>;
+
+/// The console of a machine by Serial over LAN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SolPort {
+    pub machine: String,
+    /// Of that machine.
+    pub ipmi: Ipmi,
+    /// Ends the session of whoever has the console.
+    pub take_over: bool,
+}
 
 /// A shell on another host. It has a password, a key or both.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +62,14 @@ pub struct SshPort {
 }
 
 impl Transport {
-    pub(super) fn read(kind: &str, table: Table<'_>, resolver: &Resolver<'_>) -> Option<Self> {
+    pub(super) fn read(
+        kind: &str,
+        table: Table<'_>,
+        resolver: &Resolver<'_>,
+        machines: &Machines,
+    ) -> Option<Self> {
         match kind {
+            "sol" => read_sol(table, machines).map(Self::Sol),
             "ssh" => read_ssh(table, resolver),
             "network" => read_network(table),
             _ => Serial::read(table).map(Self::Serial),
@@ -60,7 +81,7 @@ impl Transport {
     pub fn is_remote(&self) -> bool {
         match self {
             Self::Serial(_) => false,
-            Self::Tcp { .. } | Self::Rfc2217 { .. } | Self::Ssh(_) => true,
+            Self::Tcp { .. } | Self::Rfc2217 { .. } | Self::Ssh(_) | Self::Sol(_) => true,
         }
     }
 
@@ -77,6 +98,8 @@ impl Transport {
             }
             // A host has as many shells as are asked of it.
             Self::Ssh(_) => None,
+            // A BMC gives its console to one.
+            Self::Sol(sol) => Some((format!("sol {}", sol.machine), &[&["sol", "machine"]])),
         }
     }
 }
@@ -117,6 +140,36 @@ fn read_network(mut table: Table<'_>) -> Option<Transport> {
     }
     Some(Transport::Tcp {
         address: tcp.parsed(read_address)?,
+    })
+}
+
+fn read_sol(mut table: Table<'_>, machines: &Machines) -> Option<SolPort> {
+    let machine = table.need("machine", "write machine = \"NAME\" as in [machine.NAME]");
+    let take_over = table.take("take_over");
+    table.finish();
+    let take_over = take_over.map_or(Some(false), |field| field.flag());
+    let machine = machine?;
+    let name = machine.text()?;
+    let Some((has, ipmi)) = machines.get(name) else {
+        let known: Vec<&String> = machines.keys().collect();
+        let hint = match known.as_slice() {
+            [] => "this file has no [machine.…] section".to_owned(),
+            known => suggest(name, known, '"'),
+        };
+        let shown = name.escape_debug();
+        machine.wrong_so(format!("there is no machine \"{shown}\""), hint);
+        return None;
+    };
+    if !has {
+        machine.wrong_so(
+            format!("machine {name} has no `ipmi`, which gives its console"),
+            format!("add ipmi = {{ … }} to [machine.{name}]"),
+        );
+    }
+    Some(SolPort {
+        machine: name.to_owned(),
+        ipmi: ipmi.clone()?,
+        take_over: take_over?,
     })
 }
 
@@ -171,7 +224,7 @@ fn checked(
     }
 }
 
-fn read_host(text: &str) -> Result<IpAddr, String> {
+pub(super) fn read_host(text: &str) -> Result<IpAddr, String> {
     let address: IpAddr = text.parse().map_err(|_| {
         format!(
             "`{}` is no address; write as in \"10.0.0.9\" or \"fd00::9\" (names are not looked up)",

@@ -43,6 +43,10 @@ const SAVE_EVERY: Duration = Duration::from_secs(5);
 const TURN: usize = 16 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Datagrams that are sent without a pause. A receiver of Linux has room for some 250 of them, and says nothing when that is
+/// full: what a rising server gets at once of all that it missed must leave it time to read.
+const BURST: usize = 16;
+const BURST_PAUSE: Duration = Duration::from_millis(10);
 /// A connection that lasts shorter is none.
 const STEADY: Duration = Duration::from_secs(3);
 /// At the start of the board the LAN may need so long: until then nobody is told that the server does not answer.
@@ -475,7 +479,10 @@ async fn send(link: &mut Link, batch: &[(usize, Message)]) -> std::io::Result<()
             link.send(bytes.as_bytes()).await
         };
     }
-    for (_, message) in batch {
+    for (nth, (_, message)) in batch.iter().enumerate() {
+        if nth > 0 && nth % BURST == 0 {
+            sleep(BURST_PAUSE).await;
+        }
         link.send(message.text.as_bytes()).await?;
     }
     Ok(())

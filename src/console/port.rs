@@ -24,6 +24,7 @@ mod reach;
 mod rfc2217;
 mod serial;
 mod shell;
+mod sol;
 mod ssh;
 mod tcp;
 
@@ -235,6 +236,9 @@ impl Place {
                 let (lan, trust) = (self.lan.clone(), self.trust.clone());
                 Box::pin(ssh::open(self.to_string(), lan, trust, wanted))
             }
+            Transport::Sol(wanted) => {
+                Box::pin(sol::open(self.to_string(), self.lan.clone(), wanted))
+            }
         }
     }
 
@@ -261,7 +265,7 @@ impl Place {
         match &self.transport {
             Transport::Serial(serial) => Some(serial.line),
             Transport::Rfc2217 { line, .. } => Some(*line),
-            Transport::Tcp { .. } | Transport::Ssh(_) => None,
+            Transport::Tcp { .. } | Transport::Ssh(_) | Transport::Sol(_) => None,
         }
     }
 
@@ -276,7 +280,10 @@ impl Place {
     pub(super) fn serial(&self) -> Option<&Serial> {
         match &self.transport {
             Transport::Serial(serial) => Some(serial),
-            Transport::Tcp { .. } | Transport::Rfc2217 { .. } | Transport::Ssh(_) => None,
+            Transport::Tcp { .. }
+            | Transport::Rfc2217 { .. }
+            | Transport::Ssh(_)
+            | Transport::Sol(_) => None,
         }
     }
 }
@@ -289,6 +296,7 @@ impl fmt::Display for Place {
             Transport::Tcp { address } => write!(f, "tcp://{address}"),
             Transport::Rfc2217 { address, .. } => write!(f, "rfc2217://{address}"),
             Transport::Ssh(wanted) => write!(f, "ssh://{}@{}", wanted.user, wanted.address),
+            Transport::Sol(wanted) => write!(f, "sol://{}", wanted.machine),
         }
     }
 }

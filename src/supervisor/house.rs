@@ -9,13 +9,13 @@ use super::context::{Context, Dirs};
 use super::owner::{Fault, Run, Spec};
 use crate::access::Directory;
 use crate::config::{
-    Config, Console, DoorPorts, Https, Lan, Oob, Pdu, PlainDoor, Probe, Ssh, Uplink, Ups,
+    Config, Console, DoorPorts, Https, Lan, Machine, Oob, Pdu, PlainDoor, Probe, Ssh, Uplink, Ups,
 };
 use crate::console::export::Keeping;
 use crate::console::plug::{self, Plugs, Roots};
 use crate::journal::Reader;
 use crate::state::Store;
-use crate::{api, console, control, link, plain, power, ssh, uplink};
+use crate::{api, bmc, console, control, link, plain, power, ssh, uplink};
 
 /// One owner with all of its configuration: two equal parts need no restart at a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,10 @@ pub enum Part {
     },
     Ups {
         ups: Ups,
+        lan: String,
+    },
+    Machine {
+        machine: Machine,
         lan: String,
     },
     /// A plain door of one console.
@@ -110,6 +114,16 @@ pub fn parts(config: &Config) -> Vec<Part> {
         ups,
         lan: lan_interface.clone(),
     }));
+    parts.extend(
+        config
+            .machines
+            .iter()
+            .cloned()
+            .map(|machine| Part::Machine {
+                machine,
+                lan: lan_interface.clone(),
+            }),
+    );
     parts.push(Part::Record(keeping(config)));
     parts.push(Part::Control);
     parts.push(Part::Ssh {
@@ -167,6 +181,7 @@ impl Part {
             Self::Console { console, .. } => format!("console.{}", console.name),
             Self::Pdu { pdu, .. } => format!("pdu.{}", pdu.name),
             Self::Ups { ups, .. } => format!("ups.{}", ups.name),
+            Self::Machine { machine, .. } => format!("machine.{}", machine.name),
             Self::Plain { console, door } => format!("{}.{console}", door.kind),
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
             Self::Indicator { .. } => "indicator".into(),
@@ -216,6 +231,7 @@ impl Part {
             }),
             Self::Pdu { pdu, lan } => boxed(power::run(ctx, pdu, lan)),
             Self::Ups { ups, lan } => boxed(power::run_ups(ctx, ups, lan)),
+            Self::Machine { machine, lan } => boxed(bmc::run(ctx, machine, lan, store.watch())),
             Self::Plain { console, door } => boxed(plain::run(ctx, console, door, access, store)),
             Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
             Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),

@@ -1,10 +1,11 @@
 //! TCP under every door that listens on the network: the listener, dead peers found, streams that can be cut, and how many
-//! connections there may be; and the connections we open to the LAN. Never reads a byte and signs nobody in.
+//! connections there may be; and the connections and datagram sockets we open to the LAN. Never reads a byte and signs
+//! nobody in.
 
 mod crowd;
 mod lan;
 mod socket;
 
 pub use crowd::{Crowd, Slot};
-pub use lan::connect;
+pub use lan::{connect, connect_udp, reason};
 pub use socket::{Cuttable, accept, address, keep_unsent_short, listen, prepare};

@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import json
 import os
-import pathlib
 import queue
 import shutil
 import signal
@@ -19,8 +18,8 @@ import time
 import pytest
 
 from board import wait_for
+from example_kit import example
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ["ip", "nft", "dnsmasq", "radvd", "udhcpd", "ping"]
 NUMBERS = itertools.count()
 os.environ["PATH"] += ":/usr/sbin:/sbin"
@@ -198,15 +197,7 @@ class Peer:
 def peer_binary():
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     assert not missing, f"{', '.join(missing)} missing: run scripts/setup"
-    build = subprocess.run(
-        ["cargo", "build", "--locked", "--example", "link_peer", "--message-format=json"],
-        cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=1800)
-    assert build.returncode == 0, "tests/support/link_peer.rs does not build"
-    for line in build.stdout.splitlines():
-        message = json.loads(line)
-        if message.get("executable") and message["target"]["name"] == "link_peer":
-            return message["executable"]
-    raise AssertionError("cargo names no binary for tests/support/link_peer.rs")
+    return example("link_peer")
 
 
 @contextlib.contextmanager

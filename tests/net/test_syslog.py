@@ -10,7 +10,8 @@ from ssh_kit import Device, House, run
 HOST = "10.77.0.9"
 PORTS = {"udp": 514, "tcp": 601, "tls": 6514}
 INPUTS = {
-    "udp": 'module(load="imudp")\ninput(type="imudp" port="514")',
+    # UDP has no way to say "slower": a starved receiver needs room of its own.
+    "udp": 'module(load="imudp")\ninput(type="imudp" port="514" rcvbufSize="4m")',
     "tcp": 'module(load="imtcp")\ninput(type="imtcp" port="601")',
     "tls": 'module(load="imtcp" StreamDriver.Name="gtls" StreamDriver.Mode="1" StreamDriver.AuthMode="anon")\n'
            'input(type="imtcp" port="6514")',
@@ -45,7 +46,7 @@ class Rsyslog:
         self.process = subprocess.Popen(command, stdout=(self.work / "log").open("ab"), stderr=subprocess.STDOUT)
         kind = "-lnuH" if self.carrier == "udp" else "-lntH"
         listening = ["ip", "netns", "exec", self.netns, "ss", kind, f"sport = :{PORTS[self.carrier]}"]
-        wait_for("rsyslogd listens", lambda: subprocess.run(listening, capture_output=True).stdout)
+        wait_for("rsyslogd listens", lambda: subprocess.run(listening, capture_output=True).stdout, 60)
 
     def kill(self):
         if self.process:
@@ -87,7 +88,7 @@ def house(tmp_path, make_board):
 
 def lan_is_up(one):
     # A console that was never sent begins with what comes from then on: what is said before that is not owed to the server.
-    wait_for("the export has begun", (one.board.state / "consoles" / "syslog.cursors").exists)
+    wait_for("the export has begun", (one.board.work / "state" / "consoles" / "syslog.cursors").exists)
     wait_for("the LAN address", lambda: one.board.json("status")["links"].get("eth0", {}).get("addresses"))
     wait_for("the console is open", lambda: all(c["phase"] == "open" for c in one.board.json("status")["consoles"].values()))
 

@@ -114,6 +114,7 @@ fn config(given: &Value) -> Config {
         syslog: None,
         pdus: vec![],
         upses: vec![],
+        machines: vec![],
         users: vec![],
     }
 }

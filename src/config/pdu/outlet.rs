@@ -69,7 +69,7 @@ impl fmt::Display for OutletRef {
 }
 
 /// The entries of a list, or the one value that stands in its place.
-pub(super) fn items<'a>(field: &Field<'a>) -> Vec<Field<'a>> {
+pub(in crate::config) fn items<'a>(field: &Field<'a>) -> Vec<Field<'a>> {
     if field.is_list() {
         return field.list().unwrap_or_default();
     }

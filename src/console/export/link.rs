@@ -1,10 +1,8 @@
 //! The way to the syslog server: UDP, TCP or TLS, from the LAN's interface only. Knows no message.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -37,7 +35,7 @@ impl Link {
         let opening = async {
             let say = |error: io::Error| error.to_string();
             match syslog.carrier {
-                Carrier::Udp => udp(interface, syslog.server)
+                Carrier::Udp => tcp::connect_udp(interface, syslog.server)
                     .await
                     .map(Self::Udp)
                     .map_err(say),
@@ -107,21 +105,4 @@ impl Link {
             }
         }
     }
-}
-
-async fn udp(interface: &str, server: SocketAddr) -> io::Result<UdpSocket> {
-    let any: SocketAddr = match server {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await?;
-    let interface = if server.ip().is_loopback() {
-        "lo"
-    } else {
-        interface
-    };
-    SockRef::from(&socket).bind_device(Some(interface.as_bytes()))?;
-    // Connected: a port that nobody listens on is told by an error.
-    socket.connect(server).await?;
-    Ok(socket)
 }

@@ -1,10 +1,8 @@
-//! How transports reach other hosts: connecting, and words for what went wrong. Knows no protocol.
+//! How transports reach other hosts: connecting, within a limit. Knows no protocol.
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -28,26 +26,12 @@ pub(super) async fn connect(
         Ok(Err(error)) if error.raw_os_error() == Some(libc::ENODEV) => {
             format!("there is no interface {lan}")
         }
-        Ok(Err(error)) => reason(&error),
+        Ok(Err(error)) => tcp::reason(&error),
         Err(_) => format!("no answer within {} s", CONNECT_LIMIT.as_secs()),
     };
     Err(Error::Unreached {
         port: port.to_owned(),
         why,
-    })
-}
-
-/// What the kernel says, without its number: `connection refused`.
-#[must_use]
-pub(super) fn reason(error: &io::Error) -> String {
-    let said = match error.raw_os_error() {
-        Some(libc::ETIMEDOUT) => return "it does not answer any more".into(),
-        Some(number) => Errno::from_raw(number).desc().to_owned(),
-        None => error.to_string(),
-    };
-    let mut letters = said.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_lowercase().chain(letters).collect()
     })
 }
 

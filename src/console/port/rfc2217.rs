@@ -15,6 +15,7 @@ use tokio::time::{Sleep, timeout};
 
 use super::{Control, Doing, Error, Moved, Port, reach};
 use crate::line::{Line, LineState, Order};
+use crate::tcp;
 use client::Client;
 
 mod client;
@@ -113,7 +114,7 @@ async fn talk(
         if !client.out.is_empty() {
             let out = client.out.split();
             let written = stream.write_all(&out).await;
-            written.map_err(|error| reach::reason(&error))?;
+            written.map_err(|error| tcp::reason(&error))?;
         }
         // A server that floods us is not read further than this; the line comes first.
         if done(client) || client.data.len() > AHEAD {
@@ -122,7 +123,7 @@ async fn talk(
         match stream.read(&mut buffer).await {
             Ok(0) => return Err("the other end closed the connection".into()),
             Ok(count) => client.hear(&buffer[..count]),
-            Err(error) => return Err(reach::reason(&error)),
+            Err(error) => return Err(tcp::reason(&error)),
         }
     }
 }
@@ -171,7 +172,7 @@ impl Remote {
         while !self.client.out.is_empty() {
             match Pin::new(&mut self.stream).poll_write(context, &self.client.out) {
                 Poll::Ready(Ok(count)) => self.client.out.advance(count),
-                Poll::Ready(Err(error)) => return Err(reach::reason(&error)),
+                Poll::Ready(Err(error)) => return Err(tcp::reason(&error)),
                 Poll::Pending => break,
             }
         }
@@ -216,7 +217,7 @@ impl Port for Remote {
                     return Poll::Ready(Moved::Lost("the other end closed the connection".into()));
                 }
                 Poll::Ready(Ok(())) => self.client.hear(buffer.filled()),
-                Poll::Ready(Err(error)) => return Poll::Ready(Moved::Lost(reach::reason(&error))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Moved::Lost(tcp::reason(&error))),
                 Poll::Pending => return Poll::Pending,
             }
         }

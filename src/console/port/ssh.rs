@@ -15,7 +15,7 @@ use super::{Error, Port, Trust, algorithms, reach};
 use crate::config::SshPort;
 use crate::event::Kind;
 use crate::pin::{Pins, Verdict};
-use crate::tcp::Cuttable;
+use crate::tcp::{self, Cuttable};
 
 /// From the open connection to the shell; an old switch takes seconds for its key exchange.
 const SIGN_IN_LIMIT: Duration = Duration::from_secs(40);
@@ -82,7 +82,7 @@ fn failed(port: &str, error: &russh::Error) -> Error {
         },
         russh::Error::IO(error) => Error::Unreached {
             port,
-            why: reach::reason(error),
+            why: tcp::reason(error),
         },
         error => Error::Unreached {
             port,

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 
 use super::{Control, Doing, Error, Moved, Port, reach, standing};
 use crate::line::{LineState, Order};
+use crate::tcp;
 
 struct Raw {
     port: String,
@@ -40,7 +41,7 @@ impl Port for Raw {
         if !output.is_empty() {
             match Pin::new(&mut self.stream).poll_write(context, output) {
                 Poll::Ready(Ok(count)) => return Poll::Ready(Moved::Wrote(count)),
-                Poll::Ready(Err(error)) => return Poll::Ready(Moved::Lost(reach::reason(&error))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Moved::Lost(tcp::reason(&error))),
                 Poll::Pending => {}
             }
         }
@@ -53,7 +54,7 @@ impl Port for Raw {
                 Poll::Ready(Moved::Lost("the other end closed the connection".into()))
             }
             Poll::Ready(Ok(())) => Poll::Ready(Moved::Read(buffer.filled().len())),
-            Poll::Ready(Err(error)) => Poll::Ready(Moved::Lost(reach::reason(&error))),
+            Poll::Ready(Err(error)) => Poll::Ready(Moved::Lost(tcp::reason(&error))),
             Poll::Pending => Poll::Pending,
         }
     }

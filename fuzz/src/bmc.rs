@@ -1,0 +1,4 @@
+//! What a controller answers.
+
+#[path = "redfish.rs"]
+pub mod redfish;

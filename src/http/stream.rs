@@ -1,0 +1,210 @@
+//! A connection to a device, plain or over TLS with a pinned key. Knows no HTTP.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use super::{Error, Url};
+use crate::fault::chain;
+use crate::pin::{Pins, Verdict};
+use crate::{tcp, tls};
+
+/// How a device's TLS key is trusted: the one that the configuration says, or the one that was seen first.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    pub pins: Pins,
+    /// As [`tls::key_pin`] writes it.
+    pub pin: Option<String>,
+}
+
+/// A key that was seen for the first time and is trusted from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    /// Its name among the pins, as in `tls 10.0.0.9:443`.
+    pub what: String,
+    pub fingerprint: String,
+}
+
+/// Name of a device's key among the pins.
+fn what(address: SocketAddr) -> String {
+    format!("tls {address}")
+}
+
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Connects by the LAN's interface within `limit`, and checks the key: before this is back, nothing is asked of anybody.
+///
+/// # Errors
+/// [`Error::Unreached`], [`Error::Distrusted`], [`Error::Pin`].
+pub(super) async fn open(
+    url: &Url,
+    lan: &str,
+    trust: &Trust,
+    limit: Duration,
+) -> Result<(Stream, Option<Pinned>), Error> {
+    let opening = async {
+        let unreached = |why: String| Error::Unreached {
+            host: url.authority(),
+            why,
+        };
+        let stream = tcp::connect(lan, url.address()).await.map_err(|error| {
+            unreached(match error.raw_os_error() {
+                Some(libc::ENODEV) => format!("there is no interface {lan}"),
+                _ => tcp::reason(&error),
+            })
+        })?;
+        if !url.is_tls() {
+            return Ok((Stream::Plain(stream), None));
+        }
+        let (stream, pinned) = shake(url, trust, stream).await?;
+        Ok((Stream::Tls(Box::new(stream)), pinned))
+    };
+    let opened = timeout(limit, Box::pin(opening)).await;
+    opened.unwrap_or_else(|_| {
+        Err(Error::Unreached {
+            host: url.authority(),
+            why: format!("no connection within {} s", limit.as_secs_f32()),
+        })
+    })
+}
+
+async fn shake(
+    url: &Url,
+    trust: &Trust,
+    stream: TcpStream,
+) -> Result<(TlsStream<TcpStream>, Option<Pinned>), Error> {
+    let host = url.authority();
+    let what = what(url.address());
+    let kept = |source| Error::Pin {
+        host: host.clone(),
+        source,
+    };
+    let pins = (trust.pins.clone(), what.clone());
+    let expected = match &trust.pin {
+        Some(pin) => Some(pin.clone()),
+        None => blocking(move || pins.0.get(&pins.1)).await.map_err(kept)?,
+    };
+    // Seen by the judge, told by us: the TLS library has no word for it.
+    let found = Arc::new(OnceLock::new());
+    let (seen, wanted) = (found.clone(), expected.clone());
+    let judge = move |certificate: &[u8]| {
+        tls::key_pin(certificate).is_some_and(|pin| {
+            let pin = seen.get_or_init(|| pin);
+            wanted.as_ref().is_none_or(|wanted| wanted == pin)
+        })
+    };
+    let unreached = |why: String| Error::Unreached {
+        host: host.clone(),
+        why,
+    };
+    let config = tls::judged(judge).map_err(|error| unreached(chain(&error)))?;
+    let name = ServerName::from(url.address().ip());
+    let shaken = TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await;
+    let distrusted = |pinned: String, found: String| Error::Distrusted {
+        host: host.clone(),
+        what: what.clone(),
+        by_config: trust.pin.is_some(),
+        pinned,
+        found,
+    };
+    let stream = match (shaken, expected.clone(), found.get()) {
+        (Err(_), Some(pinned), Some(found)) if pinned != *found => {
+            return Err(distrusted(pinned, found.clone()));
+        }
+        (Err(error), ..) => return Err(unreached(format!("no TLS: {}", words(&error)))),
+        (Ok(stream), ..) => stream,
+    };
+    if expected.is_some() {
+        return Ok((stream, None));
+    }
+    let Some(found) = found.get().cloned() else {
+        return Err(unreached("no TLS: it showed no certificate".into()));
+    };
+    let (pins, name, shown) = (trust.pins.clone(), what.clone(), found.clone());
+    match blocking(move || pins.judge(&name, &shown)).await {
+        Ok(Verdict::First) => {
+            let fingerprint = found;
+            Ok((stream, Some(Pinned { what, fingerprint })))
+        }
+        Ok(Verdict::Same) => Ok((stream, None)),
+        // Somebody else pinned another one meanwhile.
+        Ok(Verdict::Changed { pinned }) => Err(distrusted(pinned, found)),
+        Err(source) => Err(kept(source)),
+    }
+}
+
+/// What the TLS library says, without the shell around it.
+fn words(error: &io::Error) -> String {
+    match error.get_ref() {
+        Some(inner) => inner.to_string(),
+        None => tcp::reason(error),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(io::Error::other).flatten()
+}
+
+impl AsyncRead for Stream {
+    /// A TLS connection that ends without a word counts as ended: many controllers do so, and HTTP knows what is missing.
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => match Pin::new(stream).poll_read(cx, buf) {
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    Poll::Ready(Ok(()))
+                }
+                other => other,
+            },
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
