@@ -171,6 +171,24 @@ pub struct Action {
     pub trail: Vec<Try>,
 }
 
+/// `off confirmed after 1.2 s`, and why it did not end well.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = self.millis.div_ceil(100);
+        let (verb, outcome) = (self.verb, self.outcome);
+        write!(
+            f,
+            "{verb} {outcome} after {}.{} s",
+            tenths / 10,
+            tenths % 10
+        )?;
+        if self.why.is_empty() {
+            return Ok(());
+        }
+        write!(f, ": {}", self.why)
+    }
+}
+
 /// One way of a machine's power that was tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Try {

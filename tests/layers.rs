@@ -85,7 +85,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     (
         "session",
         &[&[
-            "access", "clock", "command", "config", "escape", "keymap", "line",
+            "access", "clock", "command", "config", "escape", "keymap", "line", "reset",
         ]],
     ),
     ("tls", &[]),

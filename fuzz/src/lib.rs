@@ -15,6 +15,9 @@ pub mod ipmi;
 pub mod keymap;
 #[path = "../../src/line.rs"]
 pub mod line;
+pub mod power;
+#[path = "../../src/reset.rs"]
+pub mod reset;
 /// The IPMI client wants a socket; none is opened here.
 pub mod tcp {
     use std::io;

@@ -40,8 +40,11 @@ async fn read_answer(face: &mut Face) -> Result<String, Failure> {
                 answer.clear();
                 break;
             }
-            8 | 127 if answer.pop().is_some() && face.raw => {
-                face.say("\u{8} \u{8}").await;
+            8 | 127 => {
+                let erased = answer.pop().is_some();
+                if erased && face.raw {
+                    face.say("\u{8} \u{8}").await;
+                }
             }
             typed if (typed.is_ascii_graphic() || typed == b' ') && answer.len() < LONGEST => {
                 answer.push(char::from(typed));

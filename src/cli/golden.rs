@@ -6,15 +6,16 @@ use std::path::Path;
 use crate::clock::Timestamp;
 use crate::event::{Event, HotspotFault, Kind};
 use crate::fact::{
-    Console, Door, Fact, Guard, Internet, Link, LinkRole, Owner, OwnerPhase, PortPhase, SerialPort,
-    Session, Uplink, UplinkPhase,
+    self, Console, DevicePhase, Door, Fact, Guard, Internet, Link, LinkRole, Owner, OwnerPhase,
+    PortPhase, SerialPort, Session, Uplink, UplinkPhase,
 };
 use crate::line::LineState;
+use crate::reset::PowerState;
 use crate::state::State;
 
 mod machines;
 
-use super::{console, event, status, uplink};
+use super::{console, event, outlet, status, uplink, ups};
 
 const NOW: Timestamp = Timestamp(1_795_000_000_000);
 
@@ -193,6 +194,72 @@ fn plugged() -> State {
     state
 }
 
+/// A PDU that serves us, one that does not, a UPS on battery and one that is silent.
+fn powered() -> State {
+    let outlet = |key: &str, label: &str, state| fact::Outlet {
+        key: key.into(),
+        label: label.into(),
+        state,
+        ..fact::Outlet::default()
+    };
+    let mut measured = outlet("3", "core switch", PowerState::On);
+    (measured.watts, measured.amps) = (Some(41.25), Some(0.2));
+    measured.feeds = vec!["switch".into()];
+    let mut moving = outlet("4", "", PowerState::Off);
+    moving.in_transition = true;
+    let rack = fact::Pdu {
+        name: "rack".into(),
+        kind: "nut".into(),
+        address: "10.0.0.7:3493 pdu1".into(),
+        phase: DevicePhase::Up,
+        since: before(4000),
+        read_at: Some(before(12)),
+        outlets: vec![measured, moving],
+        ..fact::Pdu::default()
+    };
+    let lab = fact::Pdu {
+        name: "lab".into(),
+        kind: "powerman".into(),
+        address: "127.0.0.1:10101".into(),
+        phase: DevicePhase::Silent,
+        since: before(90),
+        why: "cannot connect to 127.0.0.1:10101: Connection refused (os error 111)".into(),
+        read_at: Some(before(90)),
+        outlets: vec![outlet("web-1\u{1b}[2J", "", PowerState::Unknown)],
+    };
+    let ups = fact::Ups {
+        name: "rack".into(),
+        phase: DevicePhase::Up,
+        since: before(4000),
+        read_at: Some(before(3)),
+        status: vec!["OB".into(), "DISCHRG".into()],
+        charge: Some(83.0),
+        runtime: Some(1260.0),
+        load: Some(23.0),
+        input_volts: Some(0.0),
+        model: "Maker UPS 1500".into(),
+        ..fact::Ups::default()
+    };
+    let cellar = fact::Ups {
+        name: "cellar".into(),
+        phase: DevicePhase::Silent,
+        since: before(300),
+        why: "upsd says DATA-STALE: it does not reach the device itself".into(),
+        ..fact::Ups::default()
+    };
+    let mut state = State::default();
+    let facts = [
+        Fact::Pdu(rack),
+        Fact::Pdu(lab),
+        Fact::Ups(ups),
+        Fact::Ups(cellar),
+    ];
+    for fact in facts {
+        state.apply(fact);
+    }
+    state
+}
+
 /// Everything that can be wrong at once, and more consoles than fit.
 fn ill() -> State {
     let mut state = well();
@@ -289,6 +356,14 @@ fn lists() {
         &console::ports::show(&plugged(), false),
         120,
     );
+}
+
+#[test]
+fn power_lists() {
+    let state = powered();
+    golden("outlet-list.txt", &outlet::show(&state, 80, false), 80);
+    golden("pdu-list.txt", &outlet::pdus(&state, NOW, 90, false), 90);
+    golden("ups-list.txt", &ups::show(&state, NOW, 100, false), 100);
 }
 
 #[test]

@@ -186,15 +186,9 @@ pub(super) fn worst(outcomes: impl Iterator<Item = Outcome>) -> Result<(), Failu
     worst
 }
 
-/// `off confirmed after 1.2 s`, and why not.
+/// What came of it, as a terminal may show it.
 pub(super) fn outcome(action: &Action) -> String {
-    let tenths = action.millis.div_ceil(100);
-    let (verb, outcome) = (action.verb, action.outcome);
-    let mut text = format!("{verb} {outcome} after {}.{} s", tenths / 10, tenths % 10);
-    if !action.why.is_empty() {
-        text += &format!(": {}", harmless(&action.why));
-    }
-    text
+    harmless(&action.to_string())
 }
 
 fn said(verb: Power) -> &'static str {

@@ -3,6 +3,8 @@
 mod act;
 mod follow;
 mod log;
+mod names;
+mod power;
 mod rights;
 mod serve;
 mod view;
@@ -29,6 +31,7 @@ use crate::supervisor::context::Context;
 
 pub use act::Outcome;
 pub use follow::Follow;
+pub use power::PersonsPower;
 pub use rights::needed;
 pub use serve::{Caller, House, Identity, serve};
 

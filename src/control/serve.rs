@@ -98,6 +98,11 @@ impl House {
         self.store.now()
     }
 
+    /// The state, as it changes.
+    pub(super) fn watch(&self) -> tokio::sync::watch::Receiver<State> {
+        self.store.watch()
+    }
+
     /// What this person may see of the state now.
     #[must_use]
     pub fn state_for(&self, person: &Person) -> State {

@@ -1,14 +1,24 @@
-//! What of the state and the events one person may see: consoles outside the grants do not exist for them. Pure.
+//! What of the state and the events one person may see: consoles, outlets and machines outside the grants do not exist for
+//! them. Pure.
 
 use crate::access::Person;
+use crate::config::OURS;
 use crate::event::{Event, Kind};
 use crate::state::State;
 
+use super::names::names_hidden;
 use super::wire::Query;
 
-/// The state without the consoles this person may not see.
+/// The state without what this person may not see.
 pub(super) fn state(mut state: State, person: &Person) -> State {
     state.consoles.retain(|name, _| person.sees(name));
+    for console in state.consoles.values_mut() {
+        let seen = |name: &String| {
+            let outlet = name.split_once('/');
+            outlet.is_none_or(|(pdu, outlet)| person.sees_outlet(pdu, outlet))
+        };
+        console.outlets.retain(seen);
+    }
     state.owners.retain(|name, _| {
         name.strip_prefix("console.")
             .is_none_or(|name| person.sees(name))
@@ -16,6 +26,11 @@ pub(super) fn state(mut state: State, person: &Person) -> State {
     for (name, pdu) in &mut state.pdus {
         pdu.outlets
             .retain(|outlet| person.sees_outlet(name, &outlet.key));
+        for outlet in &mut pdu.outlets {
+            // What is ours is no machine.
+            let seen = |feed: &String| OURS.contains(&feed.as_str()) || person.sees_machine(feed);
+            outlet.feeds.retain(seen);
+        }
     }
     state.machines.retain(|name, _| person.sees_machine(name));
     state.owners.retain(|name, _| {
@@ -26,28 +41,6 @@ pub(super) fn state(mut state: State, person: &Person) -> State {
         .config_problems
         .retain(|problem| !names_hidden(problem, person));
     state
-}
-
-/// Does the text speak of a console that this person may not see, as `console NAME` or `console.NAME`?
-fn names_hidden(text: &str, person: &Person) -> bool {
-    let mut rest = text;
-    while let Some(at) = rest.find("console") {
-        rest = &rest[at + "console".len()..];
-        let Some(after) = rest.strip_prefix([' ', '.']) else {
-            continue;
-        };
-        // A name in quotes has a dot in it.
-        let after = after.trim_start_matches('"');
-        let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        let end = after.find(|c| !inside(c)).unwrap_or(after.len());
-        let word = &after[..end];
-        // The name, or what follows it after a dot: `console.edge.serial`, `console edge.`
-        let mut heads = word.match_indices('.').map(|(at, _)| &word[..at]);
-        if !word.is_empty() && !person.sees(word) && !heads.any(|head| person.sees(head)) {
-            return true;
-        }
-    }
-    false
 }
 
 /// Does this person get this event for this question?
@@ -66,7 +59,7 @@ pub(super) fn shows(event: &Event, query: &Query, person: &Person) -> bool {
         && !texts(&event.kind).any(|text| names_hidden(text, person))
 }
 
-/// What an event says in words of its own, where it may name consoles.
+/// What an event says in words of its own, where it may name what is hidden.
 fn texts(kind: &Kind) -> impl Iterator<Item = &str> {
     let (one, many): (&str, &[String]) = match kind {
         Kind::CommandGiven { command, .. } => (command, &[]),
@@ -133,7 +126,7 @@ mod tests {
             password: None,
             consoles: vec!["core-*".into()],
             forward: true,
-            outlets: vec!["*".into()],
+            outlets: vec!["rack/3".into()],
             machines: vec!["*".into()],
             keys_inside: None,
         };
@@ -176,6 +169,18 @@ mod tests {
         };
         picture = state(picture, &alice);
         assert_eq!(picture.config_problems.len(), 1);
+        let off = |outlet: &str| {
+            let kind = Kind::OutletChanged {
+                pdu: "rack".into(),
+                outlet: outlet.into(),
+                state: crate::reset::PowerState::Off,
+            };
+            event(5, "pdu.rack", kind)
+        };
+        assert!(shows(&off("3"), &Query::default(), &alice));
+        assert!(!shows(&off("4"), &Query::default(), &alice));
+        let switched = event(6, "control", given("outlet off: rack/3,4"));
+        assert!(!shows(&switched, &Query::default(), &alice));
         let core = event(7, "console.core-switch", lost("core-switch"));
         let edge = event(8, "console.edge", lost("edge"));
         let all = Query::default();

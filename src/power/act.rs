@@ -145,6 +145,15 @@ impl Act {
         self.end(Outcome::Failed, why);
     }
 
+    /// Ends it, for nobody is there to see it through.
+    pub(super) fn give_up(&mut self, why: &str) {
+        match self.stage {
+            Stage::Look | Stage::Ask(_) => self.fail(format!("nothing was asked of it: {why}")),
+            Stage::Check { .. } | Stage::Dark(_) => self.end(Outcome::Unconfirmed, why),
+            Stage::Done => {}
+        }
+    }
+
     fn end(&mut self, outcome: Outcome, why: impl Into<String>) {
         (self.outcome, self.why) = (outcome, why.into());
         self.stage = Stage::Done;

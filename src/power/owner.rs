@@ -102,8 +102,7 @@ pub(super) async fn run(
             () = sleep_until(wake) => {}
         }
     }
-    let name = owner.pdu.name.clone();
-    owner.context.observe(Fact::PduGone { name });
+    owner.part().await;
     Ok(())
 }
 
@@ -283,6 +282,19 @@ impl Owner {
             .await;
             self.tell();
         }
+    }
+
+    /// Verbs that nobody follows any more are told so; a cycle whose on is owed is taken up by the next life.
+    async fn part(mut self) {
+        for run in &mut self.runs {
+            if !run.act.owes() {
+                run.act
+                    .give_up("oobd stopped serving this PDU before it showed");
+            }
+        }
+        self.reap().await;
+        let name = self.pdu.name.clone();
+        self.context.observe(Fact::PduGone { name });
     }
 
     async fn publish(&self, kind: Kind) {

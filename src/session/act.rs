@@ -1,5 +1,6 @@
 //! What each escape sequence does. A new [`Action`] gets its arm here; the keys stand in [`crate::keymap`].
 
+use super::power::{Menu, Step};
 use super::typing::Typing;
 use super::{BREAK_MILLIS, Ended, Gone, Keyboard, Screen};
 use crate::command::Input;
@@ -29,14 +30,52 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
             Action::History => self.queue.push_back(Input::Replay { bytes: REPLAY }),
             Action::Users => self.queue.push_back(Input::Who),
             Action::Log => self.say_line(&log_hint(self.console)).await?,
-            Action::Power => self.say_line(&power_hint(self.console)).await?,
+            Action::Power => self.open_menu().await?,
             Action::Chooser if self.chooser => return Ok(Some(Ended::Chooser)),
             Action::Chooser => self.say_line("this door leads to one console only").await?,
         }
         Ok(None)
     }
 
-    async fn say_line(&mut self, text: &str) -> Result<(), Gone> {
+    /// The power of what hangs on this console.
+    async fn open_menu(&mut self) -> Result<(), Gone> {
+        if self.doing.is_some() {
+            return self.say_line("power: the last order is under way").await;
+        }
+        let (menu, lines) = Menu::open(self.console, self.power.as_ref());
+        self.menu = menu;
+        for line in lines {
+            self.say_line(&line).await?;
+        }
+        Ok(())
+    }
+
+    /// Keys while the menu is open. What follows its end is the device's again: the rest of `keys` comes back.
+    pub(super) async fn menu_keys<'k>(&mut self, keys: &'k [u8]) -> Result<&'k [u8], Gone> {
+        let mut rest = keys;
+        while let Some(menu) = &mut self.menu {
+            let Some((key, more)) = rest.split_first() else {
+                break;
+            };
+            rest = more;
+            match menu.take(*key) {
+                Step::Say(text) => self.say_line(&format!("power: {text}")).await?,
+                Step::Close => {
+                    self.menu = None;
+                    self.say_line("power: left as it is").await?;
+                }
+                Step::Do(verb, outlets) => {
+                    self.menu = None;
+                    self.say_line(&format!("power: {verb} …")).await?;
+                    let power = self.power.as_ref();
+                    self.doing = power.map(|power| power.switch(&outlets, verb));
+                }
+            }
+        }
+        Ok(rest)
+    }
+
+    pub(super) async fn say_line(&mut self, text: &str) -> Result<(), Gone> {
         self.screen.say(&format!("\n[-- {text} --]\n")).await
     }
 
@@ -71,5 +110,7 @@ pub fn log_hint(console: &str) -> String {
 /// What there is to switch.
 #[must_use]
 pub fn power_hint(console: &str) -> String {
-    format!("no outlet is bound to {console}")
+    format!(
+        "power of {console} is not switched from here; ssh BOARD outlet list, and outlet cycle PDU/OUTLET"
+    )
 }

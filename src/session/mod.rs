@@ -2,6 +2,7 @@
 //! happened. Knows no protocol and no socket: a door brings a [`Screen`] and a [`Keyboard`] and says in what [`Manner`].
 
 mod act;
+mod power;
 pub mod prompt;
 mod seat;
 mod show;
@@ -18,6 +19,7 @@ use crate::escape::Escape;
 use crate::keymap::Keymap;
 
 pub use act::{REPLAY, log_hint, power_hint};
+pub use power::{Bound, Doing, Power};
 pub use seat::{Guest, Seat};
 pub use standing::Standing;
 

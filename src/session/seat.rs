@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::power::Power;
 use super::show::show;
 use super::typing::Typing;
 use super::{Ended, Gone, Keyboard, Manner, Screen};
@@ -72,6 +73,7 @@ impl Guest {
             writer: attached.writer,
             line: attached.line,
             manner,
+            power: None,
             output: attached.output,
             input: attached.input,
         })
@@ -91,11 +93,19 @@ pub struct Seat {
     /// How the line stands, live.
     pub line: watch::Receiver<LineState>,
     manner: Manner,
+    power: Option<Arc<dyn Power>>,
     output: Outputs,
     input: mpsc::Sender<Input>,
 }
 
 impl Seat {
+    /// With outlets to switch from inside.
+    #[must_use]
+    pub fn with_power(mut self, power: Arc<dyn Power>) -> Self {
+        self.power = Some(power);
+        self
+    }
+
     /// Stays until one side has had enough, or until `over` says why not to; then tells the client how it ended.
     ///
     /// # Errors
@@ -127,6 +137,9 @@ impl Seat {
             queue: VecDeque::new(),
             waiting: 0,
             told: false,
+            power: self.power.take(),
+            menu: None,
+            doing: None,
         };
         let ended = tokio::select! {
             // None is polled again after another has ended, so nothing needs to be cancel-safe here.

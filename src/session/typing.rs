@@ -2,13 +2,14 @@
 //! hands: `~.` works however full the line is.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::power::{Doing, Menu, Power};
 use super::show::set;
 use super::{BREAK_MILLIS, Ended, Gone, Heard, Keyboard, Screen};
 use crate::command::Input;
@@ -46,6 +47,12 @@ pub(super) struct Typing<'a, S, K> {
     pub(super) waiting: usize,
     /// A watcher was told once that typing does nothing.
     pub(super) told: bool,
+    /// Outlets, where the door brings them.
+    pub(super) power: Option<Arc<dyn Power>>,
+    /// Has the keys while it is open.
+    pub(super) menu: Option<Menu>,
+    /// Being switched.
+    pub(super) doing: Option<Doing>,
 }
 
 impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
@@ -79,6 +86,13 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
                         permit.send(piece);
                     }
                     moved = Instant::now();
+                }
+                // cancel-safe: what is being done is kept, and goes on without us
+                lines = over(&mut self.doing) => {
+                    self.doing = None;
+                    for line in lines {
+                        self.say_line(&line).await?;
+                    }
                 }
                 // cancel-safe: a timer has nothing to lose
                 () = sleep_until(moved + STUCK), if !has_room => return Ok(stuck()),
@@ -118,8 +132,13 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
         };
         for piece in escape.feed(&bytes, Instant::now()) {
             match piece {
+                Piece::Bytes(bytes) if self.menu.is_some() => {
+                    let rest = self.menu_keys(&bytes).await?.to_vec();
+                    self.send(rest).await?;
+                }
                 Piece::Bytes(bytes) => self.send(bytes).await?,
                 Piece::Action(action) => {
+                    self.menu = None;
                     if let Some(ended) = self.act(action).await? {
                         return Ok(Some(ended));
                     }
@@ -191,6 +210,14 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
             }
             sleep_until(quiet_at).await;
         }
+    }
+}
+
+/// The end of what is being done, if anything is.
+async fn over(doing: &mut Option<Doing>) -> Vec<String> {
+    match doing {
+        Some(doing) => doing.await,
+        None => std::future::pending().await,
     }
 }
 

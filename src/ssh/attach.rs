@@ -1,9 +1,12 @@
 //! A session on a console over SSH: who may have it, and the channel as the engine's screen and keyboard. All else is
 //! [`crate::session`]'s.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::access::{Right, printable};
+use crate::control::{Caller, Identity, PersonsPower};
 use crate::label::{self, NoConsole};
 use crate::session::{Guest, Keyboard, Manner, Screen, Seat};
 
@@ -33,7 +36,15 @@ pub(super) async fn run(
     let Terminal { reader, writer } = terminal;
     match join(house, login, writer.is_terminal, console).await {
         // Rights that are taken away end the whole connection.
-        Ok(seat) => seat.run(&*writer, reader, std::future::pending()).await,
+        Ok(seat) => {
+            let caller = Caller {
+                identity: Identity::User(login.person.name.clone()),
+                from: login.from(),
+            };
+            let power = PersonsPower::new(house.control.clone(), caller);
+            let seat = seat.with_power(Arc::new(power));
+            seat.run(&*writer, reader, std::future::pending()).await
+        }
         Err(refusal) => {
             let ended = Ended::Refused(refusal);
             writer.ended(&printable(console), &ended).await?;

@@ -1,17 +1,26 @@
 """Peers of the power tests: powermand with its simulator, upsd with drivers, and a relay that can be told to misbehave.
 All of it runs unprivileged of /etc, on addresses of a namespace, with its files in the test's folder."""
-import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
+import time
 from pathlib import Path
 
 from board import in_namespace, wait_for
 from ssh_kit import PORT, Lan
 
 HOST = "10.77.0.9"
+
+
+def slowly(person, keys):
+    """One key per packet: what comes in one piece is a paste, and passes to the device."""
+    for key in keys:
+        time.sleep(0.1)
+        person.send(key)
 
 
 class Peers:
@@ -84,6 +93,83 @@ class Powerman(Peers):
     def state(self, node):
         text = self.ask(f"status {node}")
         return text.split(f"303 {node}: ")[1].split("\r")[0]
+
+
+class Nut(Peers):
+    """upsd with a UPS whose values can be set, a PDU switched by variables, one switched through powermand, and one whose
+    driver is the test's own (nut_fakedrv.py). Users: admin/adminpw may do all, looker/lookpw nothing."""
+
+    DEVICES = {"ups1": ("dummy-ups", "ups.dev"), "pdurw": ("dummy-ups", "pdu.dev"), "fake": ("dummy-ups", "none")}
+
+    def up(self, port=3493, powerman=None):
+        # A socket's path has 108 bytes.
+        self.dir = Path(tempfile.mkdtemp(prefix="nut-"))
+        conf, state = self.dir / "c", self.dir / "s"
+        for folder in (conf, state):
+            folder.mkdir()
+        devices = dict(self.DEVICES)
+        if powerman:
+            devices["pm"] = ("powerman-pdu", f"{HOST}:{powerman}")
+        ups = "".join(f"[{name}]\n  driver = {driver}\n  port = {place}\n" for name, (driver, place) in devices.items())
+        ups = ups.replace("ups.dev", "ups.dev\n  mode = dummy-once").replace("pdu.dev", "pdu.dev\n  mode = dummy-once")
+        files = {
+            "ups.conf": ups,
+            "ups.dev": "battery.charge: 97\nbattery.runtime: 1260\n"
+                       "input.voltage: 231.0\nups.load: 23\nups.status: OL\n",
+            "pdu.dev": "outlet.count: 2\n" + "".join(f"outlet.{n}.status: on\noutlet.{n}.realpower: 40.5\n" for n in (1, 2)),
+            "upsd.conf": f"LISTEN {HOST} {port}\nMAXAGE 15\nSTATEPATH {state}\n",
+            "upsd.users": "[admin]\n  password = adminpw\n  actions = SET\n  instcmds = ALL\n[looker]\n  password = lookpw\n",
+        }
+        for name, text in files.items():
+            (conf / name).write_text(text)
+            (conf / name).chmod(0o640)
+        self.port, self.state_dir = port, state
+        self.env = {"NUT_CONFPATH": str(conf), "NUT_STATEPATH": str(state), "NUT_ALTPIDPATH": str(state)}
+        self.control(delay=0.1)
+        self.fake()
+        for name, (driver, place) in devices.items():
+            if place != "none":
+                self.start(name, f"/lib/nut/{driver}", "-D", "-u", "root", "-a", name, env=self.env)
+                wait_for(f"the socket of {name}", lambda name=name, driver=driver: (state / f"{driver}-{name}").exists())
+        self.upsd()
+        return self
+
+    def upsd(self):
+        self.start("upsd", "/lib/nut/upsd", "-D", "-4", "-u", "root", env=self.env)
+        self.speaks(self.port, b"VER\n", b"Network UPS")
+
+    def fake(self):
+        """Starts the test's own driver (again)."""
+        path = self.state_dir / "dummy-ups-fake"
+        path.unlink(missing_ok=True)
+        self.start("fake", "/usr/bin/python3", Path(__file__).parent / "nut_fakedrv.py", path, self.dir / "control")
+        wait_for("the fake driver", path.exists)
+
+    def control(self, **keys):
+        (self.dir / "control").write_text("".join(f"{key} = {value}\n" for key, value in keys.items()))
+
+    def ask(self, *lines):
+        """What upsd answers to these lines, by a connection of our own as admin."""
+        def talk():
+            with socket.create_connection((HOST, self.port), 10) as peer:
+                file = peer.makefile("rw")
+                answers = []
+                for line in ("USERNAME admin", "PASSWORD adminpw", *lines):
+                    file.write(line + "\n")
+                    file.flush()
+                    answers.append(file.readline().strip())
+                return answers[2:]
+        return in_namespace(f"/run/netns/{self.netns}", talk)
+
+    def set(self, ups, variable, value):
+        assert self.ask(f'SET VAR {ups} {variable} "{value}"')[0].startswith("OK")
+
+    def get(self, ups, variable):
+        return self.ask(f"GET VAR {ups} {variable}")[0].split('"')[1]
+
+    def close(self):
+        super().close()
+        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 class House:
@@ -216,7 +302,3 @@ def bytewise(sink, data):
     sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for at in range(len(data)):
         sink.sendall(data[at:at + 1])
-
-
-def pretty(value):
-    return json.dumps(value, indent=1)

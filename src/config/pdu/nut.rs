@@ -18,8 +18,6 @@ pub struct Nut {
     /// Of `upsd.users`; reading needs none.
     pub username: Option<String>,
     pub password: Option<Secret>,
-    /// Encrypt, and pin the certificate at first use.
-    pub starttls: bool,
 }
 
 impl Nut {
@@ -36,6 +34,11 @@ impl Nut {
             );
         }
         table.finish();
+        if let Some(field) = starttls
+            && field.flag() == Some(true)
+        {
+            field.not_yet();
+        }
         let host = host.and_then(|field| field.parsed(|text| read_address_or(text, PORT)));
         let ups = ups.and_then(|field| field.parsed(word));
         let username = username.map_or(Some(None), |field| field.parsed(word).map(Some));
@@ -54,7 +57,6 @@ impl Nut {
             ups: ups?,
             username: username?,
             password: password?,
-            starttls: starttls.and_then(|field| field.flag()).unwrap_or(false),
         })
     }
 }

@@ -157,9 +157,8 @@ impl Client {
             self.exchange(&password).await?;
         }
         // Before 2.8.0 there is no tracking; then OK says that it was handed on.
-        if let Err(fault @ (Fault::Silent(_) | Fault::Refused(_))) =
-            self.exchange("SET TRACKING ON\n").await
-        {
+        let tracks = self.exchange("SET TRACKING ON\n").await;
+        if let Err(fault @ (Fault::Silent(_) | Fault::Refused(_))) = tracks {
             return Err(fault);
         }
         if let Some(link) = &mut self.link {

@@ -8,90 +8,14 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::driver::{Doing, Driver, Fault, OutletReading, Reading};
+use super::driver::{Doing, Driver, Fault, Reading};
 use super::wire::{self, Wire};
 use crate::config;
-use crate::reset::{PowerState, Verb};
+use crate::reset::Verb;
 
-/// What comes before the next command, without a line end.
-const PROMPT: &str = "powerman> ";
-/// Nodes that are taken; a cluster may have more.
-const MOST_NODES: usize = 1024;
-/// Lines of one reply, told nodes and telemetry together.
-const MOST_LINES: usize = 4096;
+mod reply;
 
-/// A reply so far.
-#[derive(Debug, Default)]
-pub(super) struct Reply {
-    lines: usize,
-    /// `303 NODE: VALUE`, in their order.
-    pub(super) values: Vec<(String, String)>,
-    /// How it ended, once it has: the code and its text.
-    pub(super) ended: Option<(u16, String)>,
-}
-
-impl Reply {
-    /// Takes a line in. `true` once the reply is whole.
-    ///
-    /// # Errors
-    /// The line is none of this protocol, or the reply is too long.
-    pub(super) fn take(&mut self, line: &str) -> Result<bool, String> {
-        self.lines += 1;
-        if self.lines > MOST_LINES {
-            return Err(format!("a reply of more than {MOST_LINES} lines"));
-        }
-        let mut line = line;
-        while let Some(rest) = line.strip_prefix(PROMPT) {
-            line = rest;
-        }
-        let odd = || {
-            let shown: String = line.chars().take(40).collect();
-            format!("no line of powerman: `{}`", shown.escape_debug())
-        };
-        let (code, text) = line.split_at_checked(3).ok_or_else(odd)?;
-        let text = text.strip_prefix(' ').unwrap_or(text);
-        let digits = code.bytes().all(|byte| byte.is_ascii_digit());
-        let code: u16 = match code.parse() {
-            Ok(code) if digits && code < 400 => code,
-            _ => return Err(odd()),
-        };
-        match code {
-            100..300 => {
-                self.ended = Some((code, text.chars().take(200).collect()));
-                return Ok(true);
-            }
-            303 if self.values.len() < MOST_NODES => {
-                let (node, value) = text.split_once(": ").ok_or_else(odd)?;
-                self.values.push((node.to_owned(), value.to_owned()));
-            }
-            // The greeting, help, device states, telemetry.
-            _ => {}
-        }
-        Ok(false)
-    }
-}
-
-/// The outlets of a reply to `status`.
-pub(super) fn outlets(reply: &Reply) -> Vec<OutletReading> {
-    let outlet = |(node, value): &(String, String)| {
-        is_node(node).then(|| OutletReading {
-            key: node.clone(),
-            state: match value.trim() {
-                "on" => PowerState::On,
-                "off" => PowerState::Off,
-                _ => PowerState::Unknown,
-            },
-            ..OutletReading::default()
-        })
-    };
-    reply.values.iter().filter_map(outlet).collect()
-}
-
-/// A name that stands for itself in a command, where brackets and commas make lists.
-fn is_node(name: &str) -> bool {
-    let good = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
-    !name.is_empty() && name.len() <= 32 && name.chars().all(good)
-}
+use reply::{Reply, is_node, outlets};
 
 pub(super) struct Powerman {
     config: config::Powerman,
