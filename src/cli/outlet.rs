@@ -211,6 +211,13 @@ fn names(wanted: &[(&str, &Outlet)]) -> String {
     wanted.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
+/// The PDU of `PDU/OUTLET`, if it was never read.
+fn unread<'a>(state: &'a State, word: &str) -> Option<(&'a str, &'a Pdu)> {
+    let (name, _) = word.split_once('/')?;
+    let (name, pdu) = state.pdus.get_key_value(name)?;
+    pdu.read_at.is_none().then_some((name.as_str(), pdu))
+}
+
 /// The outlets that these words mean, each once.
 fn resolve<'a>(state: &'a State, words: &[String]) -> Result<Vec<(&'a str, &'a Outlet)>, Failure> {
     let mut wanted: Vec<(&str, &Outlet)> = Vec::new();
@@ -235,6 +242,12 @@ fn resolve<'a>(state: &'a State, words: &[String]) -> Result<Vec<(&'a str, &'a O
                 }
             }
             [] => {
+                if let Some((name, pdu)) = unread(state, word) {
+                    return Err(Failure::Other(format!(
+                        "PDU {name} has not told its outlets yet: {}",
+                        harmless(&pdu.why)
+                    )));
+                }
                 return Err(Failure::Other(format!(
                     "there is no outlet {shown}; `outlet list` shows them"
                 )));

@@ -207,10 +207,14 @@ class House:
         return wait_for(what, check, timeout)
 
     def up(self, name="rack", timeout=30):
-        return self.until(f"{name} up", lambda: self.pdu(name).get("phase") == "up", timeout)
+        """A driver that has just risen may have told its server of no outlet yet."""
+        return self.until(f"{name} up", lambda: self.pdu(name).get("phase") == "up" and self.pdu(name)["outlets"], timeout)
 
     def switch(self, verb, *names, code=0, options=("--yes",), timeout=90):
         """Switches with oobctl and gives what it printed; `code` is the exit status that must be."""
+        if code == 0:
+            for pdu, key in (name.split("/") for name in names if "/" in name):
+                self.until(f"{pdu}/{key} is read", lambda: self.pdu(pdu).get("read_at") and self.outlet(key, pdu))
         done = self.board.ctl("outlet", verb, *names, *options, check=False, timeout=timeout)
         assert done.returncode == code, f"{verb} {names}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr

@@ -60,8 +60,8 @@ def test_power_boot_and_an_image_of_this_board(house):
     assert house.machine()["state"] == "On"
     board.ctl("machine", "boot", "db1", "cd", "--always")
     assert board.json("machine", "boot", "db1")["boot"] == {"target": "cd", "once": False}
-    images = house.work / "state" / "images"
-    images.mkdir()
+    images = board.work / "state" / "images"
+    images.mkdir(exist_ok=True)
     (images / "rescue.iso").write_bytes(bytes(range(256)) * 4096)
     board.ctl("machine", "media", "db1", "insert", "rescue.iso", timeout=60)
     media = {medium["slot"]: medium["image"] for medium in board.json("machine", "media", "db1")["media"]}

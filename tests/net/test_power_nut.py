@@ -173,9 +173,12 @@ def test_a_ups_is_read_and_its_changes_are_told(house):
     assert "Dummy UPS" in board.ctl("ups", "list").stdout
     # We are no load of it.
     assert house.nut.ask("GET NUMLOGINS ups1") == ["NUMLOGINS ups1 0"]
+    before = len(board.kinds())
     house.nut.stop("upsd", signal.SIGKILL)
     house.until("lost", lambda: ups()["phase"] == "silent")
     assert ups()["status"] == [] and ups()["charge"] is None
     house.nut.upsd()
     house.until("found", lambda: ups()["phase"] == "up", 60)
-    assert [kind for kind in board.kinds() if kind in ("UpsLost", "UpsFound")] == ["UpsLost", "UpsFound"]
+    # A server that rises may have its data for a moment and then call it stale: each loss is told, and each return.
+    told = [kind for kind in board.kinds()[before:] if kind in ("UpsLost", "UpsFound")]
+    assert told == ["UpsLost", "UpsFound"] * (len(told) // 2) and told
