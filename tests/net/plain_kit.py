@@ -78,7 +78,7 @@ def read_until(sock, wanted, timeout=10):
     got, deadline = b"", time.monotonic() + timeout
     while wanted not in got:
         left = deadline - time.monotonic()
-        assert left > 0 and select.select([sock], [], [], left)[0], f"{wanted!r} is not in {got!r}"
+        assert left > 0 and select.select([sock], [], [], left)[0], f"{wanted!r} is not in {len(got)} bytes that end with {got[-80:]!r}"
         more = sock.recv(65536)
         assert more, f"ended before {wanted!r}: {got!r}"
         got += more

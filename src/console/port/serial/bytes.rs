@@ -1,7 +1,9 @@
 //! Bytes over an open tty. Sets nothing, and never drains: a device that holds us off would hold the executor.
 //!
-//! A read that fills less than it could has emptied the tty, so readiness is given up at once and the next byte's edge
-//! brings it back: a busy line costs one read for each burst, where a second one would only say EAGAIN.
+//! A read that fills less than half of what it could has emptied the tty, so readiness is given up at once and the next byte's
+//! edge brings it back: a busy line costs one read for each burst, where a second one would only say EAGAIN. A longer read may
+//! have met a line discipline that was full (it holds 4095 bytes): what waits behind it comes in with the next read, and
+//! not always with an edge.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -60,7 +62,7 @@ impl AsFd for Tty {
     }
 }
 
-/// What a call came to; `None` to try again. Fewer bytes than `whole`, but some: there is no more at present.
+/// What a call came to; `None` to try again. Fewer bytes than half of `whole`, but some: there is no more at present.
 fn settle(
     mut guard: AsyncFdReadyGuard<'_, OwnedFd>,
     called: nix::Result<usize>,
@@ -68,7 +70,7 @@ fn settle(
 ) -> Option<io::Result<usize>> {
     match called {
         Ok(count) => {
-            if count > 0 && count < whole {
+            if count > 0 && count < whole / 2 {
                 guard.clear_ready();
             }
             Some(Ok(count))
