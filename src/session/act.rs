@@ -111,6 +111,6 @@ pub fn log_hint(console: &str) -> String {
 #[must_use]
 pub fn power_hint(console: &str) -> String {
     format!(
-        "power of {console} is not switched from here; ssh BOARD outlet list, and outlet cycle PDU/OUTLET"
+        "no outlet is bound to {console} in this kind of session; ssh BOARD outlet list, and outlet cycle PDU/OUTLET"
     )
 }
