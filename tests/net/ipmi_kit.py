@@ -192,6 +192,13 @@ class Bmc(Lines):
         assert json.loads(self.next()) == {"port": 623}
         self.told = []
 
+    def tell(self, line):
+        """Says something to it, and waits until that is in effect."""
+        before = self.has("heard").count(line)
+        super().tell(line)
+        if line != "end":
+            wait_for(f"{line} is heard", lambda: self.has("heard").count(line) > before)
+
     def has(self, key):
         """All that was told of this so far, oldest first."""
         while not self.lines.empty():

@@ -10,10 +10,13 @@ def test_lease_gives_address_routes_and_name_servers(world):
     lease = peer.event("LeaseAcquired", interface="eth0")
     assert lease["address"].startswith("192.168.50.1") and lease["gateway"] == "192.168.50.10"
     address = lease["address"].split("/")[0]
-    main = world.board("ip -4 route show table main")
-    assert f"192.168.50.0/24 dev eth0 proto 79 scope link src {address}" in main
-    assert "default" not in main
-    assert "default via 192.168.50.10 dev eth0" in world.board("ip -4 route show table 50")
+    def table(name):
+        return world.board(f"ip -4 route show table {name} || true")
+
+    # The lease is told first, then its routes are laid.
+    wait_for("the LAN's route", lambda: f"192.168.50.0/24 dev eth0 proto 79 scope link src {address}" in table("main"))
+    wait_for("the default route", lambda: "default via 192.168.50.10 dev eth0" in table("50"))
+    assert "default" not in table("main")
     assert world.board("ping -c1 -W1 192.168.50.10")
     wait_for("the name server", lambda: "nameserver 192.168.50.10" in (world.folder / "resolv.conf").read_text())
     wait_for("the link's fact", lambda: peer.link("eth0")["gateways"] and peer.link("eth0")["dns"])

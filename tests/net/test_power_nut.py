@@ -78,7 +78,7 @@ def test_a_dead_driver_is_unknown_and_never_off(house):
     assert "nothing was asked of it" in house.switch("off", "rack/1", code=1)
     house.nut.fake()
     house.up(timeout=60)
-    assert house.outlet("1")["state"] == "On"
+    house.until("it is on", lambda: house.outlet("1")["state"] == "On")
     assert "OutletChanged" not in board.kinds()
 
 

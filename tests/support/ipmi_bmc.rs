@@ -5,7 +5,8 @@
 //! OOBD_BMC='{"listen":"127.0.0.1:0","user":"admin","password":"secret","suites":[17,3],"privilege":4,
 //!            "sdr":["HEX",…],"sdr_most":16,"sel":["HEX",…],"busy":0,"key":"K_G"}' ipmi_bmc
 //! stdout: {"port":N}, then a line of JSON for everything that happens
-//! stdin:  say TEXT | busy N | lose (the reservation) | forget (all sessions) | event HEX | end
+//! stdin:  say TEXT | busy N | lose (the reservation) | forget (all sessions) | event HEX | end; each but the last is
+//!         answered by {"heard":LINE} once it is in effect
 //! ```
 //! Its console sends back what is typed, and says `[break]` for a break.
 
@@ -460,7 +461,10 @@ fn main() {
     loop {
         match told.try_recv() {
             Ok(line) if line == "end" => return,
-            Ok(line) => bmc.told(&line),
+            Ok(line) => {
+                bmc.told(&line);
+                tell(&json!({ "heard": line }));
+            }
             Err(mpsc::TryRecvError::Disconnected) => return,
             Err(mpsc::TryRecvError::Empty) => {}
         }
