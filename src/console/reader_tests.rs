@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use proptest::prelude::*;
 use tokio::sync::{mpsc, watch};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::desk::Desk;
+use super::pump;
 use super::ring::{Ring, length};
 use super::session::{self, Typed};
 use super::stream::Stream;
@@ -135,7 +137,8 @@ impl World {
             Step::Push(count) => self.stream.push(&samples(self.stream.end(), count)),
             Step::Take(who, outputs) => {
                 for _ in 0..outputs {
-                    let Ok(output) = self.readers[who % count].seat.output.try_recv() else {
+                    let output = &mut self.readers[who % count].seat.output;
+                    let Some(Some(output)) = output.recv().now_or_never() else {
                         break;
                     };
                     self.check(who % count, output);
@@ -143,7 +146,7 @@ impl World {
                 }
             }
             // A session that reads nothing misses what does not fit.
-            Step::Tell if self.notes.len() < session::NOTES => {
+            Step::Tell if self.notes.len() < pump::NOTES => {
                 let text = self.notes.len().to_string();
                 self.notes.push(self.stream.end());
                 self.desk.tell_all(&text);
