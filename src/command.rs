@@ -324,6 +324,7 @@ pub struct Attachment {
 pub struct Outputs(Fuse<BoxStream<'static, Output>>);
 
 impl Outputs {
+    /// Whatever comes out of this stream; [`Output::Ended`] should be the last of it.
     #[must_use]
     pub fn new(pieces: impl Stream<Item = Output> + Send + 'static) -> Self {
         Self(pieces.boxed().fuse())
