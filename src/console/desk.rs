@@ -256,8 +256,10 @@ impl Desk {
 
     /// Is a session about to be overtaken that deserves a moment?
     pub(crate) fn waits(&mut self, floor: u64) -> bool {
-        let mut seats = self.seats.values_mut();
-        seats.any(|seat| seat.patience.waits(floor))
+        let seats = self.seats.values_mut();
+        // Each is asked, so that all who stand still use up their waits together: one after the other they would hold the
+        // line for seconds.
+        seats.fold(false, |waits, seat| seat.patience.waits(floor) | waits)
     }
 
     /// Shows a line to everybody, in its place in the stream.

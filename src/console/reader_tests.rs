@@ -291,3 +291,19 @@ proptest! {
         });
     }
 }
+
+/// A fast line waits a quarter of a second for those who stand still, once and not for each of them.
+#[test]
+fn many_who_stand_still_hold_the_line_no_longer_than_one() {
+    let waits = |readers: usize| {
+        runtime().block_on(async {
+            let mut world = World::new(0);
+            for _ in 0..readers {
+                world.join(Start::History(0), true);
+            }
+            (0..20_000).filter(|_| world.desk.waits(u64::MAX)).count()
+        })
+    };
+    assert!(waits(1) > 0);
+    assert_eq!(waits(32), waits(1));
+}
