@@ -53,6 +53,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("machine", &[&["clock"]]),
     ("fact", &[&["clock", "line", "machine", "reset"]]),
     ("ipmi", &[&["clock", "fault", "tcp"]]),
+    // WS-Man and redirection of Intel AMT.
+    ("amt", &[&["clock", "fault", "http", "pin", "tcp", "tls"]]),
     ("keymap", &[]),
     ("command", &[&["keymap", "line", "machine", "reset"]]),
     ("state", &[&["clock", "fact"]]),
@@ -104,7 +106,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         "bmc",
         &[
             DEVICE,
-            &["http", "ipmi", "pin", "state", "tcp", "tls", "wol"],
+            &["amt", "http", "ipmi", "pin", "state", "tcp", "tls", "wol"],
         ],
     ),
     // Writes what `transcript` reads.

@@ -1,0 +1,5 @@
+//! Intel AMT: what `bmc` asks of a machine's management engine. Knows no machine of ours and no configuration.
+//!
+//! [`wsman`] is WS-Management, the words over HTTP: envelopes, faults, a small XML reader.
+
+pub mod wsman;
