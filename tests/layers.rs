@@ -115,6 +115,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         &[
             DEVICE,
             &[
+                "amt",
+                "http",
                 "ipmi",
                 "pattern",
                 "pin",

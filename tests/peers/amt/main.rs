@@ -20,6 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Value, json};
 
+mod identity;
+mod redirection;
+mod sol;
 mod wsman;
 
 /// Tells the test.
@@ -94,13 +97,14 @@ fn main() {
     let given: Value = serde_json::from_str(&std::env::var("OOBD_AMT").unwrap()).unwrap();
     let machine: Shared = Arc::new(Mutex::new(Machine::new(given)));
     wsman::start(&machine);
+    redirection::start(&machine);
     tell(&json!({ "up": true }));
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
         if line == "end" {
             break;
         }
-        let known = wsman::order(&machine, &line);
+        let known = wsman::order(&machine, &line) || redirection::order(&line);
         tell(&json!({ "heard": line, "known": known }));
     }
 }
