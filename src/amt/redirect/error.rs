@@ -13,7 +13,7 @@ pub enum Error {
     #[error("{machine}: {source}")]
     Unreached {
         machine: String,
-        source: http::Error,
+        source: Box<http::Error>,
     },
     /// One session of each service is all that AMT has, and somebody has it; maybe one that broke off and is not noticed yet.
     #[error("{machine}: {service} is in use by another session")]

@@ -51,7 +51,10 @@ impl Session {
             CONNECT,
         ))
         .await;
-        let (stream, pinned) = opened.map_err(|source| Error::Unreached { machine, source })?;
+        let (stream, pinned) = opened.map_err(|source| Error::Unreached {
+            machine,
+            source: Box::new(source),
+        })?;
         let mut session = Self {
             machine: target.machine.clone(),
             service,

@@ -52,32 +52,28 @@ pub(super) async fn open(
 
 fn fault(port: &str, error: redirect::Error) -> Error {
     let port = port.to_owned();
+    let why = chain(&error);
     match error {
-        redirect::Error::Unreached {
-            source:
-                http::Error::Distrusted {
-                    what,
-                    by_config,
-                    pinned,
-                    found,
-                    ..
-                },
-            ..
-        } => Error::Distrusted {
-            port,
-            what,
-            by_config,
-            pinned,
-            found,
+        redirect::Error::Unreached { source, .. } => match *source {
+            http::Error::Distrusted {
+                what,
+                by_config,
+                pinned,
+                found,
+                ..
+            } => Error::Distrusted {
+                port,
+                what,
+                by_config,
+                pinned,
+                found,
+            },
+            source if source.is_gone() => Error::Unreached { port, why },
+            _ => Error::Refused { port, why },
         },
-        error => {
-            let why = chain(&error);
-            match error {
-                redirect::Error::Busy { .. } => Error::Taken { port, why },
-                error if error.is_gone() => Error::Unreached { port, why },
-                _ => Error::Refused { port, why },
-            }
-        }
+        redirect::Error::Busy { .. } => Error::Taken { port, why },
+        error if error.is_gone() => Error::Unreached { port, why },
+        _ => Error::Refused { port, why },
     }
 }
 
