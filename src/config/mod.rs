@@ -29,7 +29,7 @@ pub use console::{Console, Discover, Network, PlainDoor, PlainKind, Sessions, Sh
 pub use device::{Device, Ssh};
 pub use https::{Https, Pair};
 pub use lan::{Lan, LanAddress};
-pub use machine::{Ipmi, Machine, Method, Redfish, Wol};
+pub use machine::{Amt, Ipmi, Machine, Method, Redfish, Wol};
 pub use oob::{Mode, Oob, Probe};
 pub use pdu::{
     Gpio, GpioAt, GpioLine, Nut, OURS, ObjectId, OutletRef, POE, Pdu, PduKind, Powerman, Profile,
