@@ -28,15 +28,17 @@ const MOST: usize = 64;
 pub enum Method {
     Redfish,
     Ipmi,
+    Amt,
     /// All outlets that feed it.
     Outlets,
     Wol,
 }
 
 /// All of them, in the order in which they are tried where the file does not say.
-const METHODS: [(&str, Method); 4] = [
+const METHODS: [(&str, Method); 5] = [
     ("redfish", Method::Redfish),
     ("ipmi", Method::Ipmi),
+    ("amt", Method::Amt),
     ("outlets", Method::Outlets),
     ("wol", Method::Wol),
 ];
@@ -48,6 +50,7 @@ impl Method {
         match self {
             Self::Redfish => "redfish",
             Self::Ipmi => "ipmi",
+            Self::Amt => "amt",
             Self::Outlets => "outlets",
             Self::Wol => "wol",
         }
@@ -56,7 +59,7 @@ impl Method {
     /// Is there something that answers for the machine itself?
     #[must_use]
     pub fn is_bmc(self) -> bool {
-        matches!(self, Self::Redfish | Self::Ipmi)
+        matches!(self, Self::Redfish | Self::Ipmi | Self::Amt)
     }
 }
 
@@ -104,11 +107,11 @@ impl Machine {
             ["redfish", "ipmi", "amt", "outlets", "wol"].map(|key| table.take(key));
         let [methods, poll, confirm, shutdown] =
             ["methods", "poll", "confirm", "shutdown"].map(|key| table.take(key));
-        let given = [&redfish, &ipmi, &outlets, &wol].map(Option::is_some);
-        if !given.contains(&true) && amt.is_none() {
+        let given = [&redfish, &ipmi, &amt, &outlets, &wol].map(Option::is_some);
+        if !given.contains(&true) {
             table.missing(
                 "has no way to its power".to_owned(),
-                "write ipmi = { … }, redfish = { … }, outlets = [\"PDU/OUTLET\"] or wol = { … }",
+                "write ipmi = { … }, redfish = { … }, amt = { … }, outlets = [\"PDU/OUTLET\"] or wol = { … }",
             );
         }
         table.finish();

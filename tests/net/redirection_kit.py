@@ -1,47 +1,24 @@
 """A machine with AMT on a LAN host of the board: our own device (tests/peers/amt), for who redirects its line, screen or drives."""
-import json
 import os
 
+import amt_kit
 from board import wait_for
 from console_kit import CONFIG, HOST
 from console_kit import Rack as ConsoleRack
-from example_kit import example
-from ipmi_kit import Lines
 
 PASSWORD = "P@ssw0rd:ä"
 
 
-class Device(Lines):
-    """The device; `more` as tests/peers/amt has it."""
+class Device(amt_kit.Device):
+    """Our device; `more` as tests/peers/amt has it."""
 
     def __init__(self, space, **more):
-        given = {"listen": HOST, "user": "admin", "password": PASSWORD, **more}
-        super().__init__(space, example("amt_device"), OOBD_AMT=json.dumps(given))
-        assert json.loads(self.next()) == {"up": True}
-        self.told = []
+        super().__init__(space, HOST, **{"password": PASSWORD, **more})
 
-    def order(self, line):
-        """Says something to it, and waits until that is in effect."""
-        self.tell(line)
-        heard = wait_for(f"{line} is heard", lambda: [one for one in self.all() if one.get("heard") == line and not one.get("seen")], 60)
-        heard[0]["seen"] = True
-        assert heard[0]["known"], line
-
-    def all(self):
-        while not self.lines.empty():
-            line = json.loads(self.lines.get())
-            if line is not None:
-                self.told.append(line)
-        return self.told
-
-    def has(self, **wanted):
+    def seen(self, **wanted):
         """What was told so far that has all of this, oldest first."""
-        return [one for one in self.all() if wanted.items() <= one.items()]
-
-    def kill(self):
-        """The power of the whole machine fails."""
-        self.process.kill()
-        self.process.wait()
+        self.has("up")
+        return [one for one in self.told if wanted.items() <= one.items()]
 
 
 class Rack(ConsoleRack):

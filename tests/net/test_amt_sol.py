@@ -20,8 +20,8 @@ def test_amtterm_types_at_our_device(rack):
     device = rack.device(auth=[1, 4], password="simple")
     term = rack.amtterm()
     term.expect("run_sol|connection established|CONNECTED|serial-over-lan")
-    wait_for("its sign-in", lambda: device.has(sign_in=True, method=1), 60)
-    device.order("SOL say hello from the machine")
+    wait_for("its sign-in", lambda: device.seen(sign_in=True, method=1), 60)
+    device.tell("SOL say hello from the machine")
     term.expect("hello from the machine")
     term.send("typed there\r")
     term.expect("typed there")
@@ -29,8 +29,8 @@ def test_amtterm_types_at_our_device(rack):
     second = rack.amtterm()
     second.expect("INIT -> ERROR")
     term.send("\x1d")
-    wait_for("the end of the session", lambda: device.has(service="SOL", session="ended"), 60)
-    assert device.has(service="SOL", refused=2)
+    wait_for("the end of the session", lambda: device.seen(service="SOL", session="ended"), 60)
+    assert device.seen(service="SOL", refused=2)
 
 
 def test_a_person_types_over_ssh_and_reads_what_the_machine_says(rack, tmp_path):
@@ -38,10 +38,10 @@ def test_a_person_types_over_ssh_and_reads_what_the_machine_says(rack, tmp_path)
     operator = Operator(tmp_path, rack.space.name)
     rack.up(more=f'[user.alice]\nrole = "administrator"\nkeys = ["{operator.public}"]\n')
     assert rack.opened()["port"] == "sol://db1"
-    assert device.has(sign_in=True) == [{"sign_in": True, "method": 4}]
+    assert device.seen(sign_in=True) == [{"sign_in": True, "method": 4}]
     terminal = operator.terminal("alice:db1")
     terminal.expect("db1")
-    device.order("SOL say login:")
+    device.tell("SOL say login:")
     terminal.expect("login:", timeout=60)
     terminal.send("root\r")
     terminal.expect("root", timeout=60)
@@ -55,8 +55,8 @@ def test_every_byte_passes_both_ways_however_the_network_cuts_it(rack, split):
     rack.opened()
     session = rack.attach("db1")
     wait_for("the session", lambda: rack.console("db1")["sessions"])
-    device.order("SOL every")
-    device.order("SOL say done.")
+    device.tell("SOL every")
+    device.tell("SOL say done.")
     assert EVERY in session.sees(b"done.", 60)
     # One that is at the start of a line and typed by hand would be an escape.
     typed = b"x" + EVERY * 8 + b"end."
@@ -73,18 +73,18 @@ def test_a_break_reaches_the_machine_after_what_was_typed(rack):
     session.sees(b"before", 60)
     session.escape("b")
     session.sees(b"[break]", 60)
-    assert device.has(service="SOL", **{"break": True})
+    assert device.seen(service="SOL", **{"break": True})
 
 
 def test_somebody_elses_session_is_waited_out(rack):
     device = rack.device()
-    device.order("hold SOL")
+    device.tell("hold SOL")
     rack.up()
     now = rack.phase("db1", "failed", "in use by another session", timeout=60)
     assert "db1: Serial over LAN is in use by another session" in now["why"]
     # Not at once and not as often as a port that is gone: 5, 10, 20 seconds.
-    wait_for("the second try", lambda: len(device.has(service="SOL", refused=2)) == 2, 60)
-    device.order("release SOL")
+    wait_for("the second try", lambda: len(device.seen(service="SOL", refused=2)) == 2, 60)
+    device.tell("release SOL")
     rack.opened()
 
 
@@ -95,10 +95,10 @@ def test_a_broken_connection_comes_back_though_the_device_still_holds_it(rack):
     session = rack.attach("db1")
     session.type(b"one")
     session.sees(b"one", 60)
-    device.order("cut SOL")
+    device.tell("cut SOL")
     session.sees(b"port gone", 60)
     session.sees(b"port back", 150)
-    assert device.has(service="SOL", refused=2), "held by the one that broke"
+    assert device.seen(service="SOL", refused=2), "held by the one that broke"
     session.type(b"two")
     session.sees(b"two", 60)
 
@@ -108,7 +108,7 @@ def test_the_session_is_ended_with_the_board(rack):
     rack.up()
     rack.opened()
     rack.board.stop()
-    wait_for("the end message", lambda: device.has(service="SOL", session="ended"), 60)
+    wait_for("the end message", lambda: device.seen(service="SOL", session="ended"), 60)
 
 
 def test_over_tls_the_key_is_pinned_and_another_is_refused(rack):
@@ -116,10 +116,10 @@ def test_over_tls_the_key_is_pinned_and_another_is_refused(rack):
     rack.up(keys="tls = true")
     rack.opened()
     # Readable, so over TLS only.
-    assert device.has(sign_in=True) == [{"sign_in": True, "method": 1}]
+    assert device.seen(sign_in=True) == [{"sign_in": True, "method": 1}]
     pinned = [event["kind"]["Pinned"] for event in rack.board.events() if "Pinned" in event["kind"]]
     assert [one["what"] for one in pinned] == [f"tls {HOST}:16993"]
-    device.kill()
+    device.close()
     rack.device(redirection_tls=True)
     now = rack.phase("db1", "failed", "another host key", timeout=90)
     assert pinned[0]["fingerprint"] in now["why"]
@@ -134,4 +134,4 @@ def test_a_sign_in_that_cannot_be_is_told_and_not_repeated_at_once(rack, device,
     device = rack.device(**device)
     rack.up()
     rack.phase("db1", "failed", why, timeout=60)
-    assert not device.has(sign_in=True) and len(device.has(sign_in=False)) <= 1
+    assert not device.seen(sign_in=True) and len(device.seen(sign_in=False)) <= 1

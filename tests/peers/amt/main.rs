@@ -12,16 +12,23 @@
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
+    unreachable_pub,
     reason = "a test program: what fails shall end it"
 )]
 
+use std::collections::HashMap;
 use std::io::BufRead as _;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Value, json};
 
+mod boot;
+mod classes;
+mod http;
 mod identity;
+mod logs;
 mod redirection;
+mod soap;
 mod sol;
 mod wsman;
 
@@ -46,6 +53,16 @@ pub struct Machine {
     /// `CIM_KVMRedirectionSAP` is enabled.
     pub kvm: bool,
     pub consent: Consent,
+    pub boot: boot::Boot,
+    pub logs: logs::Logs,
+    pub web: http::Web,
+    pub lists: wsman::Lists,
+    /// What the next call of a method returns.
+    pub returns: HashMap<String, u32>,
+    pub absent: Vec<String>,
+    /// Instances that were written.
+    pub puts: u32,
+    pub me: boot::Me,
 }
 
 /// `IPS_OptInService`.
@@ -77,8 +94,21 @@ impl Machine {
                 code: 0,
                 wrong: 0,
             },
+            boot: boot::Boot::new(),
+            logs: logs::Logs::new(),
+            web: http::Web::default(),
+            lists: wsman::Lists::default(),
+            returns: HashMap::new(),
+            absent: Vec::new(),
+            puts: 0,
+            me: boot::Me::new(),
             given,
         }
+    }
+
+    /// Would a boot option be refused now?
+    pub fn needs_consent(&self) -> bool {
+        self.consent.required == u32::MAX && !matches!(self.consent.state, 3 | 4)
     }
 
     pub fn text(&self, key: &str) -> &str {
@@ -96,6 +126,7 @@ pub fn lock(machine: &Shared) -> MutexGuard<'_, Machine> {
 fn main() {
     let given: Value = serde_json::from_str(&std::env::var("OOBD_AMT").unwrap()).unwrap();
     let machine: Shared = Arc::new(Mutex::new(Machine::new(given)));
+    lock(&machine).me = boot::weak(&machine);
     wsman::start(&machine);
     redirection::start(&machine);
     tell(&json!({ "up": true }));
