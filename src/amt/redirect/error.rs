@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Service;
 use super::message::Bad;
-use crate::http;
+use crate::{http, rfb};
 
 /// Each names the machine.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,9 @@ pub enum Error {
     Lost { machine: String, why: String },
     #[error("{machine}: it sent {source}")]
     Garbled { machine: String, source: Bad },
+    /// What came is no screen.
+    #[error("{machine}: {source}")]
+    Screen { machine: String, source: rfb::Bad },
     #[error("{machine}: it sent {what}, which nobody asked for")]
     Unexpected { machine: String, what: String },
 }

@@ -215,6 +215,30 @@ impl Session {
         }
     }
 
+    /// Bytes of another protocol that follows the last message; at least one.
+    pub(super) fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Result<Vec<u8>, Error>> {
+        let early = std::mem::replace(&mut self.inbox, Splitter::new(self.service)).into_rest();
+        if !early.is_empty() {
+            return Poll::Ready(Ok(early));
+        }
+        let mut piece = [0; PIECE];
+        let count = ready!(self.poll_read(context, &mut piece))?;
+        Poll::Ready(Ok(piece.get(..count).unwrap_or_default().to_vec()))
+    }
+
+    /// Reads once; at least one byte.
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<Result<usize, Error>> {
+        Poll::Ready(match ready!(read(&mut self.stream, context, into)) {
+            Ok(0) => Err(self.lost("it closed the connection".into())),
+            Ok(count) => Ok(count),
+            Err(error) => Err(self.lost(tcp::reason(&error))),
+        })
+    }
+
     /// The next message, as soon as it is whole.
     ///
     /// # Errors
@@ -230,11 +254,7 @@ impl Session {
                 }
             }
             let mut piece = [0; PIECE];
-            let count = match ready!(read(&mut self.stream, context, &mut piece)) {
-                Ok(0) => return Poll::Ready(Err(self.lost("it closed the connection".into()))),
-                Ok(count) => count,
-                Err(error) => return Poll::Ready(Err(self.lost(tcp::reason(&error)))),
-            };
+            let count = ready!(self.poll_read(context, &mut piece))?;
             self.inbox.push(piece.get(..count).unwrap_or_default());
         }
     }
