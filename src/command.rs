@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::keymap::Keymap;
 use crate::line::{LineState, Order};
+use crate::machine::amt::{AmtAsk, AmtTold};
 use crate::machine::{BiosAttribute, Boot, LogEntry, Medium, Part, Sensor};
 use crate::reset::Verb;
 
@@ -180,6 +181,11 @@ pub enum Command {
     TrustDevice {
         owner: String,
     },
+    /// What only machines with Intel AMT have. Answered by [`Reply::Amt`].
+    AskAmt {
+        machine: String,
+        ask: AmtAsk,
+    },
 }
 
 impl Command {
@@ -218,7 +224,8 @@ impl Command {
             | Self::EjectMedium { machine, .. }
             | Self::ReadBios { machine }
             | Self::StageBios { machine, .. }
-            | Self::ReadParts { machine } => format!("machine.{machine}"),
+            | Self::ReadParts { machine }
+            | Self::AskAmt { machine, .. } => format!("machine.{machine}"),
             Self::TrustDevice { owner } => owner.clone(),
         }
     }
@@ -245,6 +252,7 @@ pub enum Reply {
     Media(Vec<Medium>),
     Bios(Vec<BiosAttribute>),
     Parts(Vec<Part>),
+    Amt(AmtTold),
 }
 
 /// Why a command was not carried out. The text is for a person.
@@ -517,6 +525,7 @@ impl fmt::Display for Command {
                 )
             }
             Self::ReadParts { machine } => write!(f, "list the parts of machine {machine}"),
+            Self::AskAmt { machine, ask } => write!(f, "Intel AMT of machine {machine}: {ask}"),
             Self::TrustDevice { owner } => {
                 write!(
                     f,

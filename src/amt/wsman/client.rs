@@ -192,18 +192,19 @@ impl Client {
         inner: &str,
     ) -> Result<Element, Error> {
         let output = self.invoke(class, selectors, method, inner).await?;
-        let what = format!("{class}.{method}");
+        self.checked(output, &format!("{class}.{method}"))
+    }
+
+    /// The output of a method, if it returned 0. `what` names the method.
+    ///
+    /// # Errors
+    /// [`Error::Returned`], [`Error::ConsentNeeded`], and [`Error::Garbled`] when it returned nothing.
+    pub fn checked(&self, output: Element, what: &str) -> Result<Element, Error> {
+        let (host, what) = (self.host.clone(), what.to_owned());
         match returned(&output) {
             Some(0) => Ok(output),
-            Some(2081) => Err(Error::ConsentNeeded {
-                host: self.host.clone(),
-                what,
-            }),
-            Some(value) => Err(Error::Returned {
-                host: self.host.clone(),
-                what,
-                value,
-            }),
+            Some(2081) => Err(Error::ConsentNeeded { host, what }),
+            Some(value) => Err(Error::Returned { host, what, value }),
             None => Err(self.garbled(&what, "it does not say what came of it")),
         }
     }

@@ -26,6 +26,9 @@ pub enum Error {
         what: String,
         value: u32,
     },
+    /// It cannot, for a reason of its own; nothing was done.
+    #[error("{host}: {why}")]
+    Told { host: String, why: String },
     /// Somebody at the machine must agree first.
     #[error(
         "{host}: {what} needs the consent of somebody at the machine: `oobctl amt consent NAME` asks for it"

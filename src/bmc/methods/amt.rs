@@ -3,21 +3,33 @@
 use std::path::Path;
 
 use crate::amt::wsman::{Client, Error};
-use crate::bmc::amt::power;
+use crate::bmc::amt::{audit, boot, clock, consent, features, info, log, power};
 use crate::bmc::device::{Answer, Asking, Device, Fault, Power, Request, Skill};
 use crate::bmc::trust::Keys;
 use crate::config::Amt as Wanted;
 use crate::event::Kind;
 use crate::fault::chain;
 use crate::http::{Trust, Url};
+use crate::machine::amt::{AmtAsk, AmtTold};
+use crate::machine::{Boot, BootTarget};
 use crate::pin::Pins;
-use crate::reset::{VERBS, Verb};
+use crate::reset::{PowerState, VERBS, Verb};
 
-const SKILLS: &[Skill] = &[Skill::Power, Skill::Act, Skill::Trust];
+const SKILLS: &[Skill] = &[
+    Skill::Power,
+    Skill::Act,
+    Skill::Model,
+    Skill::Log,
+    Skill::Boot,
+    Skill::Trust,
+    Skill::Amt,
+];
 
 pub(super) struct Amt {
     client: Client,
     keys: Keys,
+    /// What the next start was set to: a source cannot be read back. A start uses it up.
+    source: BootTarget,
 }
 
 impl Amt {
@@ -33,6 +45,7 @@ impl Amt {
         Self {
             client: Client::new(url, lan, trust, user, password),
             keys: Keys::new(pins),
+            source: BootTarget::None,
         }
     }
 
@@ -56,8 +69,36 @@ impl Amt {
             }),
             Request::Act(verb) => {
                 power::request(client, verb).await?;
+                if verb.leads_to() == Some(PowerState::On) {
+                    self.source = BootTarget::None;
+                }
                 Answer::Done
             }
+            Request::Model => Answer::Model(info::model(client).await?),
+            Request::Log { limit } => Answer::Log(log::read(client, limit).await?),
+            Request::ClearLog => {
+                log::clear(client).await?;
+                Answer::Done
+            }
+            Request::Boot => {
+                let target = match boot::read(client).await? {
+                    BootTarget::None => self.source,
+                    target => target,
+                };
+                let once = target != BootTarget::None;
+                Answer::Boot(Boot { target, once })
+            }
+            Request::SetBoot(wanted) => {
+                if !wanted.once && wanted.target != BootTarget::None {
+                    let why = "AMT steers the next start only; leave out --always";
+                    return Err(Trouble::Ours(why.into()));
+                }
+                self.source = BootTarget::None;
+                boot::set(client, wanted.target).await?;
+                self.source = wanted.target;
+                Answer::Done
+            }
+            Request::Amt(ask) => Answer::Amt(told(client, ask).await?),
             _ => return Err(Trouble::Ours("AMT cannot do this here".into())),
         })
     }
@@ -77,6 +118,41 @@ impl Amt {
             _ => Fault::Declined(text),
         }
     }
+}
+
+/// What only AMT has.
+async fn told(client: &mut Client, ask: AmtAsk) -> Result<AmtTold, Error> {
+    Ok(match ask {
+        AmtAsk::Info => AmtTold::Info(Box::new(info::read(client).await?)),
+        AmtAsk::Features => AmtTold::Features(features::read(client).await?),
+        AmtAsk::SetFeatures(change) => AmtTold::Features(features::set(client, change).await?),
+        AmtAsk::Consent => AmtTold::Consent(consent::read(client).await?),
+        AmtAsk::AskConsent => {
+            consent::ask(client).await?;
+            AmtTold::Consent(consent::read(client).await?)
+        }
+        AmtAsk::GiveConsent { code } => {
+            consent::give(client, code).await?;
+            AmtTold::Consent(consent::read(client).await?)
+        }
+        AmtAsk::CancelConsent => {
+            consent::cancel(client).await?;
+            AmtTold::Consent(consent::read(client).await?)
+        }
+        AmtAsk::AuditLog { limit } => AmtTold::Log(audit::read(client, limit).await?),
+        AmtAsk::Alarms => AmtTold::Alarms(clock::alarms(client).await?),
+        AmtAsk::AddAlarm(alarm) => {
+            clock::add(client, &alarm).await?;
+            AmtTold::Alarms(clock::alarms(client).await?)
+        }
+        AmtAsk::RemoveAlarm { name } => {
+            clock::remove(client, &name).await?;
+            AmtTold::Alarms(clock::alarms(client).await?)
+        }
+        AmtAsk::SetClock => AmtTold::Clock {
+            ahead: clock::set(client).await?,
+        },
+    })
 }
 
 /// Why a question came to nothing.

@@ -204,7 +204,7 @@ impl Redfish {
                 Answer::Done
             }
             Request::Parts => Answer::Parts(parts(bmc.storage().await?)),
-            Request::Identify { .. } | Request::Trust => {
+            Request::Identify { .. } | Request::Trust | Request::Amt(_) => {
                 return Err(Trouble::Ours("Redfish cannot do this here".into()));
             }
         })

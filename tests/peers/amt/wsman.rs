@@ -25,6 +25,9 @@ pub const SCHEMA: Fault = Fault(
     "The SOAP body does not validate.",
 );
 
+/// Namespace of times.
+const COMMON: &str = "http://schemas.dmtf.org/wbem/wscim/1/common";
+
 /// A request, taken apart.
 pub struct Call {
     pub class: String,
@@ -177,6 +180,17 @@ fn keys(set: &Element) -> HashMap<String, String> {
 pub fn instance(class: &str, fields: &Fields, prefix: &str) -> String {
     let mut out = format!("<{prefix}:{class}>");
     for (name, value) in fields {
+        // Times are elements of their own.
+        if let Some(kind) = [("StartTime", "Datetime"), ("Interval", "Interval")]
+            .into_iter()
+            .find(|(key, _)| key == name)
+        {
+            let kind = kind.1;
+            out += &format!(
+                "<{prefix}:{name}><x:{kind} xmlns:x=\"{COMMON}\">{value}</x:{kind}></{prefix}:{name}>"
+            );
+            continue;
+        }
         out += &format!("<{prefix}:{name}>{}</{prefix}:{name}>", escaped(value));
     }
     out + &format!("</{prefix}:{class}>")
