@@ -11,6 +11,7 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
 use serde::Deserialize;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -109,64 +110,93 @@ pub(super) async fn open(
         }))
 }
 
-/// One view from greeting to end.
-async fn serve(machine: String, mut viewing: Viewing, mut socket: WebSocket) {
-    let mut server = Server::new(&machine);
+/// One view from greeting to end. What the client does is heard also while it takes a picture.
+async fn serve(machine: String, viewing: Viewing, socket: WebSocket) {
+    let (mut sink, mut stream) = socket.split();
     let mut updates = viewing.picture.updates();
+    let mut ended = viewing.ended.clone();
+    let mut view = Seen {
+        server: Server::new(&machine),
+        viewing,
+        heard: Instant::now(),
+    };
     let mut ping = interval(PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut heard = Instant::now();
     loop {
-        let mut said = server.said();
-        if said.is_empty() {
-            said = server.update(&viewing.picture.lock()).unwrap_or_default();
-        }
-        let message = if said.is_empty() {
-            tokio::select! {
+        let message = match view.next_picture() {
+            Some(bytes) => Message::Binary(bytes.into()),
+            None => tokio::select! {
                 // cancel-safe: a frame is taken out of the stream whole or not at all
-                next = socket.recv() => match next {
-                    Some(Ok(Message::Binary(bytes))) => {
-                        heard = Instant::now();
-                        let did = server.feed(&bytes, &viewing.picture.lock());
-                        let Ok(did) = did else {
-                            break;
-                        };
-                        for input in did {
-                            if viewing.input.send((viewing.id, input)).await.is_err() {
-                                return;
-                            }
-                        }
-                        continue;
-                    }
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                    Some(Ok(_)) => {
-                        heard = Instant::now();
-                        continue;
-                    }
-                },
-                // cancel-safe: changed loses nothing
-                changed = updates.changed() => match changed {
+                next = stream.next() => match view.hear(next).await {
                     Ok(()) => continue,
-                    Err(_) => break,
+                    Err(Gone) => return,
                 },
                 // cancel-safe: changed loses nothing
-                _ = viewing.ended.changed() => break,
+                Ok(()) = updates.changed() => continue,
+                // cancel-safe: changed loses nothing
+                _ = ended.changed() => break,
                 // cancel-safe: a tick that is not taken comes again
                 _ = ping.tick() => {
-                    if heard.elapsed() > SILENCE {
+                    if view.heard.elapsed() > SILENCE {
                         return;
                     }
                     Message::Ping(Bytes::new())
                 }
-            }
-        } else {
-            Message::Binary(said.into())
+            },
         };
-        if !matches!(timeout(SILENCE, socket.send(message)).await, Ok(Ok(()))) {
-            return;
+        let sending = timeout(SILENCE, sink.send(message));
+        tokio::pin!(sending);
+        loop {
+            tokio::select! {
+                // Goes on where it was until it is done.
+                sent = &mut sending => match sent {
+                    Ok(Ok(())) => break,
+                    _ => return,
+                },
+                // cancel-safe: a frame is taken out of the stream whole or not at all
+                next = stream.next() => if view.hear(next).await.is_err() {
+                    return;
+                },
+            }
         }
     }
-    let _ = timeout(SILENCE, socket.send(Message::Close(None))).await;
+    let _ = timeout(SILENCE, sink.send(Message::Close(None))).await;
+}
+
+/// The client is not there any more, or says what nobody understands.
+struct Gone;
+
+/// What one client sees and does.
+struct Seen {
+    server: Server,
+    viewing: Viewing,
+    heard: Instant,
+}
+
+impl Seen {
+    /// What is to be sent, if anything.
+    fn next_picture(&mut self) -> Option<Vec<u8>> {
+        let said = self.server.said();
+        if said.is_empty() {
+            return self.server.update(&self.viewing.picture.lock());
+        }
+        Some(said)
+    }
+
+    async fn hear(&mut self, next: Option<Result<Message, axum::Error>>) -> Result<(), Gone> {
+        self.heard = Instant::now();
+        let bytes = match next {
+            Some(Ok(Message::Binary(bytes))) => bytes,
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
+            Some(Ok(_)) => return Ok(()),
+        };
+        let did = self.server.feed(&bytes, &self.viewing.picture.lock());
+        for input in did.map_err(|_| Gone)? {
+            let input = (self.viewing.id, input);
+            self.viewing.input.send(input).await.map_err(|_| Gone)?;
+        }
+        Ok(())
+    }
 }
 
 pub(super) async fn snapshot(

@@ -237,7 +237,6 @@ impl Client {
     ) -> Result<Option<bool>, Bad> {
         if left == 0 {
             self.stage = Stage::Running;
-            frame.done();
             let whole = !std::mem::take(&mut self.resized);
             self.ask(whole, frame);
             return Ok(Some(true));

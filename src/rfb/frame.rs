@@ -18,7 +18,7 @@ pub struct Frame {
     width: usize,
     height: usize,
     pixels: Vec<u32>,
-    /// When each tile changed last, in updates.
+    /// When each tile changed last: the number of that change.
     changed: Vec<u64>,
     now: u64,
 }
@@ -58,18 +58,14 @@ impl Frame {
                 && old != piece
             {
                 old.copy_from_slice(piece);
+                self.now += 1;
                 if let Some(mark) = self.changed.get_mut(y / TILE * across + x / TILE) {
-                    *mark = self.now + 1;
+                    *mark = self.now;
                 }
             }
             rest = after;
             x += count;
         }
-    }
-
-    /// An update is whole.
-    pub(super) fn done(&mut self) {
-        self.now += 1;
     }
 
     /// When the tiles changed, row by row.

@@ -6,7 +6,7 @@ use super::pixel::Format;
 use super::{Bad, Reader, encoding, limited};
 
 /// Bytes of pixels in one update; the rest comes with the next.
-const AT_ONCE: usize = 512 * 1024;
+const AT_ONCE: usize = 128 * 1024;
 /// Longest clipboard, which is dropped.
 const LONGEST_TEXT: usize = 256 * 1024;
 

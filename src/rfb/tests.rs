@@ -256,7 +256,7 @@ fn a_viewer_gets_all_of_it_and_then_what_changes() {
     while let Some(update) = server.update(&frame) {
         assert_eq!(update[..2], [0, 0]);
         seen += u16::from_be_bytes([update[2], update[3]]);
-        assert!(update.len() < 600 * 1024);
+        assert!(update.len() < 160 * 1024);
         server.feed(&MORE, &frame).unwrap();
     }
     assert_eq!(seen, 13 * 10, "every tile once");
