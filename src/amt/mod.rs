@@ -1,5 +1,6 @@
 //! Intel AMT: what `bmc` asks of a machine's management engine. Knows no machine of ours and no configuration.
 //!
-//! [`wsman`] is WS-Management, the words over HTTP: envelopes, faults, a small XML reader.
+//! [`wsman`] is WS-Management, the words over HTTP: envelopes, faults, a small XML reader. [`scan`] finds devices on a network.
 
+pub mod scan;
 pub mod wsman;

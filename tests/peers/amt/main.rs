@@ -27,6 +27,7 @@ mod classes;
 mod http;
 mod identity;
 mod logs;
+mod rmcp;
 mod soap;
 mod wsman;
 
@@ -126,6 +127,7 @@ fn main() {
     let machine: Shared = Arc::new(Mutex::new(Machine::new(given)));
     lock(&machine).me = boot::weak(&machine);
     wsman::start(&machine);
+    rmcp::start(&machine);
     tell(&json!({ "up": true }));
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
