@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::stream::{BoxStream, Fuse, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -327,13 +328,34 @@ impl Default for Start {
 pub struct Attachment {
     pub session: u64,
     pub writer: bool,
-    /// Bounded: a session that does not read lags in the ring, nobody waits for it.
-    pub output: mpsc::Receiver<Output>,
+    pub output: Outputs,
     pub input: mpsc::Sender<Input>,
     /// How the line stands, now and later.
     pub line: watch::Receiver<LineState>,
     /// The keys that this console has for everybody, where the configuration says.
     pub keys: Option<Keymap>,
+}
+
+/// What a session is shown, piece by piece. A session that does not ask for more lags in the ring, nobody waits for it.
+pub struct Outputs(Fuse<BoxStream<'static, Output>>);
+
+impl Outputs {
+    /// Whatever comes out of this stream; [`Output::Ended`] should be the last of it.
+    #[must_use]
+    pub fn new(pieces: impl Stream<Item = Output> + Send + 'static) -> Self {
+        Self(pieces.boxed().fuse())
+    }
+
+    /// The next piece; `None` when the console is gone, and after the last one. Cancel-safe: a piece is given or kept.
+    pub async fn recv(&mut self) -> Option<Output> {
+        self.0.next().await
+    }
+}
+
+impl fmt::Debug for Outputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Outputs")
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

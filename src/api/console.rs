@@ -139,7 +139,9 @@ async fn serve(
     };
     tokio::pin!(writing);
     tokio::select! {
-        // Neither is polled again here after the other has ended, so nothing needs to be cancel-safe.
+        // Neither is polled again here after the other has ended, so nothing needs to be cancel-safe. The session first: what
+        // it shows is written in the same turn.
+        biased;
         () = session => drop(timeout(FAREWELL, writing).await),
         () = &mut writing => tracing::debug!(peer = %caller.guest.peer, "the client is gone"),
     }

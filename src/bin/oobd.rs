@@ -8,6 +8,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use oobd::fault::chain;
@@ -15,6 +16,9 @@ use oobd::supervisor::{self, context::Dirs};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// A thread that has blocked for somebody ends when nobody needs it for so long: a start needs many, and hours after it none.
+const IDLE: Duration = Duration::from_secs(2);
 
 /// Out-of-band management supervisor.
 #[derive(Parser)]
@@ -48,9 +52,11 @@ fn main() -> ExitCode {
         return check(&file, &args.state);
     }
     start_log();
-    // Two workers: the board has few cores, and nothing here computes for long.
+    // One worker: nothing here computes for long, and a second one is woken and put to sleep again for every key and every
+    // piece of a line, which costs more than it carries. What blocks or computes goes to threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
+        .thread_keep_alive(IDLE)
         .enable_all()
         .build();
     let outcome = match runtime {

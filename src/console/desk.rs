@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::patience::{Cursor, Patience};
-use super::session::{self, Note, Report, Typed, Wire};
+use super::patience::Patience;
+use super::pump::{self, Handles, Notes};
+use super::session::{self, Report, Typed, Wire};
 use super::stream::Stream;
 use crate::clock::Timestamp;
-use crate::command::{Attach, Attachment, Start};
+use crate::command::{Attach, Attachment};
 use crate::config::{Sessions, Sharing};
 use crate::fact;
 use crate::line::LineState;
@@ -25,12 +26,12 @@ struct Seat {
     /// May ever become the writer.
     may_write: bool,
     writer: watch::Sender<bool>,
-    notes: mpsc::Sender<Note>,
+    notes: Notes,
     end: Option<oneshot::Sender<String>>,
     patience: Patience,
 }
 
-/// Sessions that are told by name inside a session; [`session::NOTES`] must hold them and one line more.
+/// Sessions that are told by name inside a session; [`pump::NOTES`] must hold them and one line more.
 const WHO: usize = 24;
 
 /// A session that is no more.
@@ -128,33 +129,27 @@ impl Desk {
         self.next += 1;
         let shared = self.rules.sharing == Sharing::Shared;
         let writes = request.write && self.writer.is_none();
-        let (output, outputs) = mpsc::channel(session::OUTPUTS);
         let (inputs, input) = mpsc::channel(session::INPUTS);
-        let (notes, noted) = mpsc::channel(session::NOTES);
         let (end, ended) = oneshot::channel();
         let (writer, writing) = watch::channel(writes);
         if writes && !shared {
             self.writer = Some(session);
         }
-        let live = self.stream.end();
-        let from = match request.start {
-            Start::History(bytes) => self.stream.replay_from(bytes),
-            Start::Offset(offset) => offset.min(live),
-        };
-        let cursor = Cursor::new(from.into());
+        let (output, handles) = pump::open(&self.stream, &request, writing.clone());
+        let Handles {
+            notes,
+            replays,
+            word,
+            cursor,
+        } = handles;
         let now = Timestamp::now();
         let typed_at = Arc::new(AtomicU64::new(now.0));
         let wire = Wire {
             session,
-            stream: self.stream.clone(),
-            cursor: cursor.clone(),
-            from,
-            live,
-            verbatim: request.verbatim,
-            offsets: request.offsets,
-            output,
             input,
-            notes: noted,
+            notes: notes.clone(),
+            replays,
+            word,
             writer: writing,
             end: ended,
             typed: self.typed.clone(),
@@ -177,7 +172,7 @@ impl Desk {
         let attachment = Attachment {
             session,
             writer: writes,
-            output: outputs,
+            output,
             input: inputs,
             line: self.line.clone(),
             keys: self.rules.keys.clone(),
@@ -213,12 +208,12 @@ impl Desk {
                     format!("{giver} gave the keyboard to {user} ({from}), you are watching")
                 }
             };
-            self.tell(&before.notes, &text);
+            before.notes.tell(&text);
         }
         seat.writer.send_replace(true);
         match giver {
-            None => self.tell(&seat.notes, "you have the keyboard"),
-            Some(giver) => self.tell(&seat.notes, &format!("{giver} gave you the keyboard")),
+            None => seat.notes.tell("you have the keyboard"),
+            Some(giver) => seat.notes.tell(&format!("{giver} gave you the keyboard")),
         }
         self.writer = Some(session);
         Ok(&seat.user)
@@ -250,7 +245,7 @@ impl Desk {
             self.writer = None;
             let text = format!("{} left, the keyboard is free", seat.user);
             for other in self.seats.values().filter(|other| other.may_write) {
-                self.tell(&other.notes, &text);
+                other.notes.tell(&text);
             }
         }
         Some(Left {
@@ -261,14 +256,16 @@ impl Desk {
 
     /// Is a session about to be overtaken that deserves a moment?
     pub(crate) fn waits(&mut self, floor: u64) -> bool {
-        let mut seats = self.seats.values_mut();
-        seats.any(|seat| seat.patience.waits(floor))
+        let seats = self.seats.values_mut();
+        // Each is asked, so that all who stand still use up their waits together: one after the other they would hold the
+        // line for seconds.
+        seats.fold(false, |waits, seat| seat.patience.waits(floor) | waits)
     }
 
     /// Shows a line to everybody, in its place in the stream.
     pub(super) fn tell_all(&self, text: &str) {
         for seat in self.seats.values() {
-            self.tell(&seat.notes, text);
+            seat.notes.tell(text);
         }
     }
 
@@ -293,7 +290,7 @@ impl Desk {
     /// Shows a line to one session.
     pub(super) fn tell_one(&self, session: u64, text: &str) {
         if let Some(seat) = self.seats.get(&session) {
-            self.tell(&seat.notes, text);
+            seat.notes.tell(text);
         }
     }
 
@@ -328,14 +325,5 @@ impl Desk {
             typed_at: Timestamp(seat.typed_at.load(Ordering::Relaxed)),
         };
         self.seats.iter().map(fact).collect()
-    }
-
-    fn tell(&self, notes: &mpsc::Sender<Note>, text: &str) {
-        let note = Note {
-            at: self.stream.end(),
-            text: text.to_owned(),
-        };
-        // A session that has not read 32 notices misses this one; its door shows what it still can.
-        let _ = notes.try_send(note);
     }
 }

@@ -1,8 +1,8 @@
 //! Serial consoles: one owner task per port, one task per session. Knows no door; doors come through `command`.
 //!
 //! The owner alone touches the port ([`port`], [`tty`]) and always drains it into a ring ([`ring`], [`stream`]).
-//! Each session reads the ring with its own cursor, so that a slow one hurts nobody ([`session`], [`desk`]); so does
-//! the thread that stores what came ([`transcript`]).
+//! Each session reads the ring with its own cursor, so that a slow one hurts nobody ([`pump`], [`session`], [`desk`]); so
+//! does the thread that stores what came ([`transcript`]).
 
 use crate::config::Console;
 use crate::supervisor::context::Context;
@@ -23,6 +23,7 @@ mod patience;
 mod plain;
 pub mod plug;
 mod port;
+mod pump;
 mod queries;
 #[cfg(test)]
 mod reader_tests;

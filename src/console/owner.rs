@@ -54,6 +54,8 @@ const SLOWEST: Duration = Duration::from_secs(4);
 const SLOWEST_REMOTE: Duration = Duration::from_secs(30);
 /// Counters and the last line reach the state at most this often.
 const FACT_EVERY: Duration = Duration::from_millis(500);
+/// What is looked through for the last line, when the state is told: a few lines, and not each byte of a running one.
+const LAST_LINES: usize = 1024;
 /// Sessions on one console; each costs at most 100 KiB when it stalls.
 const SESSIONS_MAX: usize = 64;
 /// A person who types at a missing port is told so at most this often.
@@ -103,8 +105,6 @@ pub(super) async fn run(
         () = context.stop.cancelled() => return Ok(()),
     };
     super::watch::spawn(&context, &console.name, &console.record, stream.clone());
-    let mut last_line = LastLine::default();
-    last_line.push(&stream.read(stream.end().saturating_sub(512), 512).bytes);
     let mut pulse = context.pulse.clone();
     let mut plugged = plugs.changes();
     let (book, mut settling) = LineBook::new(&place);
@@ -153,7 +153,6 @@ pub(super) async fn run(
         distrusted: None,
         rx_bytes: 0,
         tx_bytes: 0,
-        last_line,
         fact_due: Some(Instant::now()),
         stream,
         log,
@@ -237,6 +236,14 @@ impl Link {
     }
 }
 
+/// The line that the device writes, or wrote last, as text.
+fn last_line(stream: &Stream) -> String {
+    let from = stream.end().saturating_sub(length(LAST_LINES));
+    let mut line = LastLine::default();
+    line.push(&stream.read(from, LAST_LINES).bytes);
+    line.text()
+}
+
 struct Owner<'a> {
     context: &'a mut Context,
     outbox: Outbox,
@@ -288,7 +295,6 @@ struct Owner<'a> {
     distrusted: Option<(String, String)>,
     rx_bytes: u64,
     tx_bytes: u64,
-    last_line: LastLine,
     fact_due: Option<Instant>,
 }
 
@@ -296,7 +302,6 @@ impl Owner<'_> {
     fn received(&mut self, data: &[u8]) {
         self.stream.push(data);
         self.log.received(self.stream.end());
-        self.last_line.push(data);
         self.hunts.heard();
         self.rx_bytes += length(data.len());
         let now = Instant::now();
@@ -407,7 +412,7 @@ impl Owner<'_> {
             sessions: self.desk.facts(),
             rx_bytes: self.rx_bytes,
             tx_bytes: self.tx_bytes,
-            last_line: self.last_line.text(),
+            last_line: last_line(&self.stream),
             state: self.standing.borrow().clone(),
             number: self.number,
             device: self.hunts.device.clone(),

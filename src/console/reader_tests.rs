@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use proptest::prelude::*;
 use tokio::sync::{mpsc, watch};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::desk::Desk;
+use super::pump;
 use super::ring::{Ring, length};
 use super::session::{self, Typed};
 use super::stream::Stream;
@@ -135,7 +137,8 @@ impl World {
             Step::Push(count) => self.stream.push(&samples(self.stream.end(), count)),
             Step::Take(who, outputs) => {
                 for _ in 0..outputs {
-                    let Ok(output) = self.readers[who % count].seat.output.try_recv() else {
+                    let output = &mut self.readers[who % count].seat.output;
+                    let Some(Some(output)) = output.recv().now_or_never() else {
                         break;
                     };
                     self.check(who % count, output);
@@ -143,7 +146,7 @@ impl World {
                 }
             }
             // A session that reads nothing misses what does not fit.
-            Step::Tell if self.notes.len() < session::NOTES => {
+            Step::Tell if self.notes.len() < pump::NOTES => {
                 let text = self.notes.len().to_string();
                 self.notes.push(self.stream.end());
                 self.desk.tell_all(&text);
@@ -287,4 +290,20 @@ proptest! {
             assert_eq!(got, wanted);
         });
     }
+}
+
+/// A fast line waits a quarter of a second for those who stand still, once and not for each of them.
+#[test]
+fn many_who_stand_still_hold_the_line_no_longer_than_one() {
+    let waits = |readers: usize| {
+        runtime().block_on(async {
+            let mut world = World::new(0);
+            for _ in 0..readers {
+                world.join(Start::History(0), true);
+            }
+            (0..20_000).filter(|_| world.desk.waits(u64::MAX)).count()
+        })
+    };
+    assert!(waits(1) > 0);
+    assert_eq!(waits(32), waits(1));
 }

@@ -1,4 +1,4 @@
-//! One session's task: carries the stream to its door and what is typed to the owner. Waits for nobody but its door.
+//! One session's task: carries what is typed to the owner, and sees the session end. What it shows is [`super::pump`]'s.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -8,33 +8,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::sleep_until;
 
-use super::patience::Cursor;
-use super::queries::Queries;
-use super::stream::Stream;
+use super::pump::Notes;
 use crate::clock::{Instant, Timestamp};
-use crate::command::{Input, Output};
+use crate::command::Input;
 
-/// Outputs that may wait at a door.
-pub(super) const OUTPUTS: usize = 4;
 /// Inputs that may wait at a session.
 pub(super) const INPUTS: usize = 8;
-/// Notices that may wait for a session that does not read.
-pub(super) const NOTES: usize = 32;
-/// Largest piece of the stream in one output; with [`OUTPUTS`] it bounds what a stalled session costs.
-const OUTPUT_MAX: usize = 8 * 1024;
 /// Typed bytes that wait for the line; past that the door waits. At 9600 baud a minute of pasting.
 const TYPED_MAX: usize = 64 * 1024;
 /// Largest piece handed to the owner at once: what is queued in front of a break.
 const PIECE_MAX: usize = 512;
-/// How long the last word waits for a door that does not read.
-const FAREWELL: Duration = Duration::from_millis(500);
 /// A watcher who types is told so at most this often.
 const REMIND: Duration = Duration::from_secs(5);
-
-/// Most history that is shown once more at a time.
-const REPLAY_MAX: u32 = 64 * 1024;
 /// A person is told this long before an idle session ends.
 const IDLE_WARNING: Duration = Duration::from_secs(60);
 
@@ -69,30 +56,17 @@ pub(super) struct Typed {
     pub bytes: Bytes,
 }
 
-/// A line about the session or the port, shown after the byte before `at`.
-#[derive(Clone, Debug)]
-pub(super) struct Note {
-    pub at: u64,
-    pub text: String,
-}
-
 /// What a session task needs.
 #[derive(Debug)]
 pub(super) struct Wire {
     pub session: u64,
-    pub stream: Arc<Stream>,
-    /// Where the session tells how far it has read.
-    pub(crate) cursor: Cursor,
-    /// Where the replay starts, and where it ends and live begins.
-    pub from: u64,
-    pub live: u64,
-    /// Nothing is taken out of the stream.
-    pub verbatim: bool,
-    /// [`Output::Reached`] follows each piece.
-    pub offsets: bool,
-    pub output: mpsc::Sender<Output>,
     pub input: mpsc::Receiver<Input>,
-    pub notes: mpsc::Receiver<Note>,
+    /// What the person is told.
+    pub notes: Notes,
+    /// Has history shown once more: so many bytes.
+    pub replays: mpsc::Sender<u32>,
+    /// The last word, why the owner ended the session. Closed when the door has left.
+    pub word: oneshot::Sender<String>,
     /// Is this session the writer?
     pub writer: watch::Receiver<bool>,
     /// Says why the owner ends the session; dropped when the owner is gone.
@@ -106,38 +80,19 @@ pub(super) struct Wire {
 }
 
 /// Serves one session until its door or the owner ends it.
-pub(super) async fn run(wire: Wire) {
+pub(super) async fn run(mut wire: Wire) {
     let session = wire.session;
     let reports = wire.reports.clone();
-    let (replays, replayed) = mpsc::channel(1);
-    let mut pump = Pump {
-        replays: replayed,
-        replay: None,
-        cursor: wire.from,
-        told: wire.cursor,
-        live: wire.live,
-        verbatim: wire.verbatim,
-        offsets: wire.offsets,
-        // Where it begins, so that a client can come back before the device has said anything.
-        reached: wire.offsets.then_some(wire.from),
-        head: wire.stream.watch(),
-        stream: wire.stream,
-        notes: wire.notes,
-        note: None,
-        writer: wire.writer.clone(),
-        queries: Queries::default(),
-        output: wire.output.clone(),
-    };
     let intake = Intake {
         session,
         input: wire.input,
         writer: wire.writer,
         typed: wire.typed,
-        reports: reports.clone(),
-        output: wire.output.clone(),
+        reports: wire.reports,
+        notes: wire.notes,
         typed_at: wire.typed_at,
         idle: wire.idle.map(Idle::new),
-        replays,
+        replays: wire.replays,
         queue: VecDeque::new(),
         queued: 0,
         reminded: None,
@@ -146,176 +101,16 @@ pub(super) async fn run(wire: Wire) {
         // cancel-safe: the session ends with whichever comes first, nothing is resumed
         biased;
         reason = wire.end => Some(reason.unwrap_or_else(|_| "the console service restarts".into())),
-        () = pump.run() => None,
+        () = wire.word.closed() => None,
         () = intake.run() => None,
     };
     if let Some(reason) = &reason {
-        let last = pump.output.send(Output::Ended(reason.clone()));
-        // A door that does not read loses the last word; the closed channel tells it the same.
-        let _ = timeout(FAREWELL, last).await;
+        // A door that has left this moment needs no last word.
+        let _ = wire.word.send(reason.clone());
     }
     let reason = reason.unwrap_or_else(|| "detached".into());
     // The owner is gone: then nobody keeps a list.
     let _ = reports.send(Report::Ended { session, reason }).await;
-}
-
-struct Pump {
-    /// History that is asked for once more: so many bytes.
-    replays: mpsc::Receiver<u32>,
-    replay: Option<Replay>,
-    cursor: u64,
-    told: Cursor,
-    live: u64,
-    verbatim: bool,
-    offsets: bool,
-    /// An offset that is still to be told.
-    reached: Option<u64>,
-    head: watch::Receiver<u64>,
-    stream: Arc<Stream>,
-    notes: mpsc::Receiver<Note>,
-    note: Option<Note>,
-    writer: watch::Receiver<bool>,
-    queries: Queries,
-    output: mpsc::Sender<Output>,
-}
-
-impl Pump {
-    /// Returns when the door has dropped its end.
-    async fn run(&mut self) {
-        loop {
-            if self.note.is_none() {
-                self.note = self.notes.try_recv().ok();
-            }
-            if self.replay.is_none() {
-                let asked = self.replays.try_recv().ok();
-                self.replay = asked.map(|bytes| self.replay(bytes));
-            }
-            if self.note.is_none()
-                && self.reached.is_none()
-                && self.replay.is_none()
-                && self.cursor == *self.head.borrow_and_update()
-            {
-                tokio::select! {
-                    // cancel-safe per docs on Receiver::recv(); pending when the owner is gone, `end` tells that
-                    note = recv(&mut self.notes) => self.note = Some(note),
-                    // cancel-safe per docs on Receiver::recv(); pending when the other half is gone, which ends this one
-                    bytes = recv(&mut self.replays) => self.replay = Some(self.replay(bytes)),
-                    // cancel-safe per docs on watch::Receiver::changed(); the stream lives as long as we hold it
-                    _ = self.head.changed() => {}
-                    // cancel-safe: it only waits
-                    () = self.output.closed() => return,
-                }
-                continue;
-            }
-            // Room first, bytes after: what a slow door has not asked for stays in the ring.
-            let output = self.output.clone();
-            let Ok(permit) = output.reserve().await else {
-                return;
-            };
-            // The end first, then the note: what was said before a note is shown before it, never what came after.
-            let end = self.stream.end();
-            if self.note.is_none() {
-                self.note = self.notes.try_recv().ok();
-            }
-            let item = self.next(end);
-            self.told.store(self.cursor, Ordering::Relaxed);
-            if let Some(item) = item {
-                permit.send(item);
-            }
-        }
-    }
-
-    /// What this session has been shown last, up to where it stands now.
-    fn replay(&self, bytes: u32) -> Replay {
-        let from = self.stream.replay_from(bytes.min(REPLAY_MAX));
-        Replay {
-            at: from.min(self.cursor),
-            end: self.cursor,
-            queries: Queries::default(),
-            begun: false,
-        }
-    }
-
-    /// The next thing to show up to `end`, if any; advances.
-    fn next(&mut self, end: u64) -> Option<Output> {
-        if let Some(offset) = self.reached.take() {
-            return Some(Output::Reached { offset });
-        }
-        if let Some(replay) = self.replay.take() {
-            let (output, rest) = replay.next(&self.stream);
-            self.replay = rest;
-            return Some(output);
-        }
-        if let Some(note) = self.note.take_if(|note| note.at <= self.cursor) {
-            return Some(Output::Notice(super::notice(&note.text)));
-        }
-        // Up to the next note, and not across the border between replay and live.
-        let border = self.note.as_ref().map_or(end, |note| note.at.min(end));
-        let replay = self.cursor < self.live;
-        let border = if replay {
-            border.min(self.live)
-        } else {
-            border
-        };
-        let max = usize::try_from(border.saturating_sub(self.cursor)).unwrap_or(usize::MAX);
-        let read = self.stream.read(self.cursor, max.min(OUTPUT_MAX));
-        if read.gap > 0 {
-            self.cursor = read.at;
-            self.queries.flush();
-            self.reached = self.offsets.then_some(self.cursor);
-            return Some(Output::Gap { bytes: read.gap });
-        }
-        self.cursor = read.next();
-        self.reached = self.offsets.then_some(self.cursor);
-        let bytes = if self.verbatim {
-            read.bytes
-        } else if replay || !*self.writer.borrow() {
-            Bytes::from(self.queries.strip(&read.bytes))
-        } else {
-            let cut = self.queries.flush();
-            if cut.is_empty() {
-                read.bytes
-            } else {
-                Bytes::from([&cut[..], &read.bytes[..]].concat())
-            }
-        };
-        (!bytes.is_empty()).then_some(Output::Bytes(bytes))
-    }
-}
-
-/// History on its way once more; live output waits behind it.
-struct Replay {
-    at: u64,
-    end: u64,
-    queries: Queries,
-    begun: bool,
-}
-
-impl Replay {
-    /// The next piece, and what is left.
-    fn next(mut self, stream: &Stream) -> (Output, Option<Self>) {
-        if !self.begun {
-            self.begun = true;
-            let text = format!("the last {} bytes once more", self.end - self.at);
-            return (Output::Notice(super::notice(&text)), Some(self));
-        }
-        if self.at >= self.end {
-            return (Output::Notice(super::notice("that was the history")), None);
-        }
-        let max = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
-        let read = stream.read(self.at, max.min(OUTPUT_MAX));
-        // What the ring has lost meanwhile is lost here, too: the live stream tells the gap.
-        self.at = read.next().max(self.at + 1);
-        let bytes = Bytes::from(self.queries.strip(&read.bytes));
-        (Output::Bytes(bytes), Some(self))
-    }
-}
-
-async fn recv<T>(receiver: &mut mpsc::Receiver<T>) -> T {
-    match receiver.recv().await {
-        Some(item) => item,
-        None => pending().await,
-    }
 }
 
 /// Takes what the door gives. Bytes queue up to [`TYPED_MAX`]; a break and a take-over pass them.
@@ -325,10 +120,9 @@ struct Intake {
     writer: watch::Receiver<bool>,
     typed: mpsc::Sender<Typed>,
     reports: mpsc::Sender<Report>,
-    output: mpsc::Sender<Output>,
+    notes: Notes,
     typed_at: Arc<AtomicU64>,
     idle: Option<Idle>,
-    /// Asks the other half to show history once more.
     replays: mpsc::Sender<u32>,
     queue: VecDeque<Bytes>,
     queued: usize,
@@ -370,8 +164,7 @@ impl Intake {
                 // cancel-safe: a timer has nothing to lose
                 warn = Idle::due(&self.idle) => {
                     if let Some(text) = warn {
-                        // A full output says enough: the person does not even look.
-                        let _ = self.output.try_send(Output::Notice(super::notice(&text)));
+                        self.notes.tell(&text);
                     } else if self.reports.send(Report::Idle { session: self.session }).await.is_err() {
                         return;
                     }
@@ -397,9 +190,7 @@ impl Intake {
                 let quiet = |at| now.saturating_duration_since(at) >= REMIND;
                 if self.reminded.is_none_or(quiet) {
                     self.reminded = Some(now);
-                    let text = super::notice("you are watching: not sent");
-                    // A full output says enough.
-                    let _ = self.output.try_send(Output::Notice(text));
+                    self.notes.tell("you are watching: not sent");
                 }
                 None
             }

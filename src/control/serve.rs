@@ -374,7 +374,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
         let mut waiting: Option<Input> = None;
         loop {
             tokio::select! {
-                // cancel-safe per docs on Receiver::recv()
+                // cancel-safe as Outputs::recv() says
                 output = attachment.output.recv() => {
                     let ended = matches!(output, None | Some(Output::Ended(_)));
                     let output = output.unwrap_or_else(|| Output::Ended("the console ended".into()));

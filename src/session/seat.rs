@@ -12,7 +12,7 @@ use super::show::show;
 use super::typing::Typing;
 use super::{Ended, Gone, Keyboard, Manner, Screen};
 use crate::access::{Person, Right};
-use crate::command::{Attach, Commands, Input, Output};
+use crate::command::{Attach, Commands, Input, Outputs};
 use crate::escape::{Action, Escape};
 use crate::keymap::Keymap;
 use crate::line::LineState;
@@ -94,7 +94,7 @@ pub struct Seat {
     pub line: watch::Receiver<LineState>,
     manner: Manner,
     power: Option<Arc<dyn Power>>,
-    output: mpsc::Receiver<Output>,
+    output: Outputs,
     input: mpsc::Sender<Input>,
 }
 

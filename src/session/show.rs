@@ -2,16 +2,15 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::{Ended, Gone, Screen};
-use crate::command::Output;
+use crate::command::{Output, Outputs};
 
 /// Carries the device's output to the client. A client that does not read lags in the console's ring alone.
 /// `heard` is when the device last spoke.
 pub(super) async fn show(
-    output: &mut mpsc::Receiver<Output>,
+    output: &mut Outputs,
     screen: &impl Screen,
     heard: &Mutex<Instant>,
 ) -> Result<Ended, Gone> {

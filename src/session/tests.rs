@@ -4,11 +4,12 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::stream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::{Ended, Gone, Guest, Heard, Keyboard, Manner, Screen};
-use crate::command::{Ask, Attach, Attachment, Commands, Input, Output, Refusal};
+use crate::command::{Ask, Attach, Attachment, Commands, Input, Output, Outputs, Refusal};
 use crate::line::LineState;
 
 #[derive(Default)]
@@ -59,12 +60,12 @@ fn console(commands: &Commands, writer: bool) -> tokio::task::JoinHandle<Console
         let Some(Ask::Attach { request, reply }) = asks.recv().await else {
             panic!("no attach");
         };
-        let (output, outputs) = mpsc::channel(4);
+        let (output, mut outputs) = mpsc::channel(4);
         let (inputs, input) = mpsc::channel(2);
         let attachment = Attachment {
             session: 7,
             writer,
-            output: outputs,
+            output: Outputs::new(stream::poll_fn(move |context| outputs.poll_recv(context))),
             input: inputs,
             line: watch::channel(LineState::default()).1,
             keys: None,

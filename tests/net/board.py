@@ -15,11 +15,17 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 
 
-def wait_for(what, check, timeout=15.0):
-    """Polls a level until it holds; returns what `check` returned. The message says what was waited for."""
+def wait_for(what, check, timeout=30.0):
+    """Polls a level until it holds; returns what `check` returned. The message says what was waited for. What is not in the
+    state at all, for its owner has only begun, does not hold yet."""
     deadline = time.monotonic() + timeout
     while True:
-        value = check()
+        try:
+            value = check()
+        except (KeyError, IndexError) as missing:
+            value = None
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {timeout} s: {what}; missing: {missing!r}") from missing
         if value:
             return value
         if time.monotonic() > deadline:

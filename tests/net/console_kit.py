@@ -138,7 +138,7 @@ class Rack:
     def console(self, name):
         return self.board.json("console", "list")["consoles"][name]
 
-    def phase(self, name, wanted, why="", timeout=15):
+    def phase(self, name, wanted, why="", timeout=30):
         """Waits for a phase, and for words in its reason."""
         def there():
             # While a reload restarts it, it is not in the list.

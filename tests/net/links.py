@@ -133,7 +133,7 @@ class Peer:
             self.others.append(line)
         return True
 
-    def _until(self, key, timeout=15.0):
+    def _until(self, key, timeout=30.0):
         end = time.monotonic() + timeout
         while True:
             for line in self.others:
@@ -159,7 +159,7 @@ class Peer:
     def link(self, interface):
         return self.state()["links"].get(interface, {})
 
-    def event(self, kind, timeout=15.0, after=0, **fields):
+    def event(self, kind, timeout=30.0, after=0, **fields):
         """The first event of this kind after a sequence number; waits for it."""
         end = time.monotonic() + timeout
         while True:

@@ -156,6 +156,8 @@ def test_a_port_that_is_taken_is_said_and_tried_again(make_board):
     name = f"plain-{os.getpid()}"
     space = subprocess.Popen(["unshare", "-n", "sh", "-c", "ip link set lo up; exec socat TCP-LISTEN:4001,reuseaddr EXEC:cat"])
     try:
+        look = ["nsenter", "-t", str(space.pid), "-n", "ss", "-Hltn"]
+        wait_for("the squatter", lambda: ":4001 " in subprocess.run(look, stdout=subprocess.PIPE, text=True).stdout)
         # Into the same namespace as the squatter.
         subprocess.run(["ip", "netns", "attach", name, str(space.pid)], check=True)
         house.board.netns = name

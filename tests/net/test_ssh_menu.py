@@ -108,7 +108,7 @@ def test_a_grant_to_read_lets_watch(house):
 def test_the_same_menu_on_the_board_itself(house):
     one = house("core")
     person = pexpect.spawn(str(TARGET / "oobctl"), ["--socket", str(one.board.socket), "console", "attach", "core"],
-                           timeout=15, encoding="latin-1")
+                           timeout=30, encoding="latin-1")
     person.expect("you type; ~\\. leaves")
     one.devices["core"].say(b"once upon a time\r\n")
     person.expect("once upon a time")
