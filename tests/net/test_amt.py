@@ -1,4 +1,5 @@
 """Machines by Intel AMT: an emulated device that curl and amttool prove, and the board that asks it."""
+import os
 import subprocess
 
 import pytest
@@ -40,6 +41,26 @@ def test_curl_signs_in_to_the_device_and_reads_it():
             assert curl(url, body=GET.replace("CIM_Associated", "CIM_Nothing"))[0] == 400
         probe = subprocess.run(["curl", "-si", "http://127.0.7.1:16992/"], stdout=subprocess.PIPE, text=True, check=True, timeout=60)
         assert "303 See Other" in probe.stdout and "Server: Intel(R) Active Management Technology 15.0.23.1706" in probe.stdout
+    finally:
+        device.close()
+
+
+def test_amttool_reads_the_device_and_switches_it():
+    device = Device(listen="127.0.7.2")
+
+    def tool(*words):
+        done = subprocess.run(["amttool", "127.0.7.2", *words], input="y\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env={**os.environ, "AMT_PASSWORD": PASSWORD}, check=False, timeout=90)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    try:
+        said = tool("info")
+        assert "AMT version:  15.0.23.1706" in said and "Powerstate:   S0" in said and "powercycle powerdown powerup" in said
+        assert "pt_status: success" in tool("powerdown")
+        assert "Powerstate:   S5 (soft-off)" in tool("info")
+        assert "pt_status: success" in tool("powerup", "pxe")
+        assert device.has("power") == [8, 2] and device.has("starts_from") == ["Force PXE Boot"]
     finally:
         device.close()
 
