@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::keymap::Keymap;
 use crate::line::{LineState, Order};
-use crate::machine::amt::{AmtAsk, AmtTold};
+use crate::machine::amt::{AmtAsk, AmtDevice, AmtTold};
 use crate::machine::{BiosAttribute, Boot, LogEntry, Medium, Part, Sensor};
 use crate::reset::Verb;
 
@@ -187,6 +188,11 @@ pub enum Command {
         machine: String,
         ask: AmtAsk,
     },
+    /// Find Intel AMT on a network of at most 1024 addresses. Answered by [`Reply::AmtFound`].
+    ScanAmt {
+        network: Ipv4Addr,
+        prefix: u8,
+    },
 }
 
 impl Command {
@@ -228,6 +234,7 @@ impl Command {
             | Self::ReadParts { machine }
             | Self::AskAmt { machine, .. } => format!("machine.{machine}"),
             Self::TrustDevice { owner } => owner.clone(),
+            Self::ScanAmt { .. } => "scan".into(),
         }
     }
 }
@@ -254,6 +261,7 @@ pub enum Reply {
     Bios(Vec<BiosAttribute>),
     Parts(Vec<Part>),
     Amt(AmtTold),
+    AmtFound(Vec<AmtDevice>),
 }
 
 /// Why a command was not carried out. The text is for a person.
@@ -547,6 +555,7 @@ impl fmt::Display for Command {
                 )
             }
             Self::ReadParts { machine } => write!(f, "list the parts of machine {machine}"),
+            Self::ScanAmt { network, prefix } => write!(f, "scan {network}/{prefix} for Intel AMT"),
             Self::AskAmt { machine, ask } => write!(f, "Intel AMT of machine {machine}: {ask}"),
             Self::TrustDevice { owner } => {
                 write!(

@@ -80,7 +80,7 @@ impl<'a> Right<'a> {
                 Self::ChangeMachine(machine)
             }
             Command::AskAmt { machine, .. } => Self::SwitchMachine(machine),
-            Command::TrustDevice { .. } => Self::Administer,
+            Command::TrustDevice { .. } | Command::ScanAmt { .. } => Self::Administer,
         }
     }
 }

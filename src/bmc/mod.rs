@@ -16,6 +16,7 @@ mod methods;
 mod owner;
 mod poll;
 pub mod redfish;
+pub mod scan;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]

@@ -238,6 +238,7 @@ async fn print_reply(
             Reply::Bios(bios) => serde_json::json!({ "bios": bios }),
             Reply::Parts(parts) => serde_json::json!({ "parts": parts }),
             Reply::Amt(told) => serde_json::json!(told),
+            Reply::AmtFound(found) => serde_json::json!({ "devices": found }),
         };
         return face.json(&value).await;
     }
@@ -256,7 +257,8 @@ async fn print_reply(
         | Reply::Media(_)
         | Reply::Bios(_)
         | Reply::Parts(_)
-        | Reply::Amt(_) => face.json(&reply).await,
+        | Reply::Amt(_)
+        | Reply::AmtFound(_) => face.json(&reply).await,
         Reply::Said(text) => {
             let text: Vec<String> = text.lines().map(table::harmless).collect();
             face.print(&(text.join("\n") + "\n")).await

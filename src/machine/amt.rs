@@ -1,6 +1,7 @@
 //! What Intel AMT tells and takes besides what all machines have in common.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -268,6 +269,21 @@ impl fmt::Display for AmtStage {
             Self::Unknown => "unknown",
         })
     }
+}
+
+/// A device with Intel AMT that a scan found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AmtDevice {
+    pub address: Ipv4Addr,
+    /// Empty when it does not say before somebody signs in.
+    pub version: String,
+    /// `None` when it does not say.
+    pub provisioned: Option<bool>,
+    /// Which of its ports takes connections.
+    pub plain: bool,
+    pub tls: bool,
+    /// The machine that it is in oobd.toml.
+    pub machine: Option<String>,
 }
 
 /// A time at which the machine switches itself on.

@@ -1,6 +1,7 @@
 //! Which owners there are and in which order they start. A new kind of owner is one variant here.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -56,6 +57,12 @@ pub enum Part {
         machine: String,
         amt: Amt,
         lan: String,
+    },
+    /// Looks for Intel AMT when it is asked.
+    Scan {
+        lan: String,
+        /// Addresses that machines of the configuration have, and their names.
+        known: Vec<(IpAddr, String)>,
     },
     /// A plain door of one console.
     Plain {
@@ -138,6 +145,10 @@ pub fn parts(config: &Config) -> Vec<Part> {
             lan: lan_interface.clone(),
         })
     }));
+    parts.push(Part::Scan {
+        lan: lan_interface.clone(),
+        known: known(config),
+    });
     parts.push(Part::Record(keeping(config)));
     parts.push(Part::Control);
     parts.push(Part::Ssh {
@@ -163,6 +174,12 @@ pub fn parts(config: &Config) -> Vec<Part> {
         probe: config.probe.clone(),
     }));
     parts
+}
+
+/// The machines that Intel AMT is configured of.
+fn known(config: &Config) -> Vec<(IpAddr, String)> {
+    let one = |machine: &Machine| Some((machine.amt.as_ref()?.host, machine.name.clone()));
+    config.machines.iter().filter_map(one).collect()
 }
 
 /// The consoles that have an SSH port of their own.
@@ -197,6 +214,7 @@ impl Part {
             Self::Ups { ups, .. } => format!("ups.{}", ups.name),
             Self::Machine { machine, .. } => format!("machine.{}", machine.name),
             Self::Screen { machine, .. } => format!("screen.{machine}"),
+            Self::Scan { .. } => "scan".into(),
             Self::Plain { console, door } => format!("{}.{console}", door.kind),
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
             Self::Indicator { .. } => "indicator".into(),
@@ -248,6 +266,7 @@ impl Part {
             Self::Ups { ups, lan } => boxed(power::run_ups(ctx, ups, lan)),
             Self::Machine { machine, lan } => boxed(bmc::run(ctx, machine, lan, store.watch())),
             Self::Screen { machine, amt, lan } => boxed(screen::run(ctx, machine, amt, lan)),
+            Self::Scan { lan, known } => boxed(bmc::scan::run(ctx, lan, known)),
             Self::Plain { console, door } => boxed(plain::run(ctx, console, door, access, store)),
             Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
             Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),

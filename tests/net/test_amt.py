@@ -1,4 +1,5 @@
 """Machines by Intel AMT: an emulated device that curl and amttool prove, and the board that asks it."""
+import os
 import subprocess
 
 import pytest
@@ -44,6 +45,26 @@ def test_curl_signs_in_to_the_device_and_reads_it():
         device.close()
 
 
+def test_amttool_reads_the_device_and_switches_it():
+    device = Device(listen="127.0.7.2")
+
+    def tool(*words):
+        done = subprocess.run(["amttool", "127.0.7.2", *words], input="y\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env={**os.environ, "AMT_PASSWORD": PASSWORD}, check=False, timeout=90)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    try:
+        said = tool("info")
+        assert "AMT version:  15.0.23.1706" in said and "Powerstate:   S0" in said and "powercycle powerdown powerup" in said
+        assert "pt_status: success" in tool("powerdown")
+        assert "Powerstate:   S5 (soft-off)" in tool("info")
+        assert "pt_status: success" in tool("powerup", "pxe")
+        assert device.has("power") == [8, 2] and device.has("starts_from") == ["Force PXE Boot"]
+    finally:
+        device.close()
+
+
 def test_power_is_switched_by_amt_and_read_back_over_tls(house):
     device = house.device(tls=True, plain=False)
     house.start(f"[machine.db1]\n{amt(tls=True)}{FAST}")
@@ -51,13 +72,14 @@ def test_power_is_switched_by_amt_and_read_back_over_tls(house):
     machine = house.machine()
     assert (machine["state"], machine["methods"]) == ("On", ["amt"])
     assert [event["what"] for event in house.told("Pinned")] == [f"tls {HOST}:16993"]
-    for verb, number, state in (("off", 8, 8), ("on", 2, 2), ("shutdown", 12, 8), ("on", 2, 2), ("reset", 10, 2), ("cycle", 5, 2),
-                                ("restart", 14, 2)):
+    for verb, number, state in (("off", 8, 8), ("on", 2, 2), ("shutdown", 12, 8), ("on", 2, 2), ("reset", 10, 2), ("cycle", 5, 2)):
         asked = device.has("power")
         assert f"db1: {verb} confirmed after " in house.power(verb)
         assert device.has("power")[len(asked):] == [number], "one request, never repeated"
         assert device.state()["power"] == state
+    # Nothing tells that these came.
     assert house.power("nmi", code=5) and device.has("power")[-1] == 11
+    assert "was not seen away" in house.power("restart", code=5) and device.has("power")[-1] == 14
     # All of it in one sign-in: the nonce is kept over connections, and its count goes up.
     refused = [asked for asked in device.asked() if not asked["let_in"]]
     assert len(refused) == 1, refused
@@ -116,14 +138,17 @@ def test_replies_that_are_slow_split_or_hostile(house):
     device.tell("split on")
     house.power("off")
     device.tell("split off")
-    device.tell("sleep 5000")
-    house.board.ctl("machine", "read", "db1")
-    assert house.machine()["phase"] == "up"
+    # An answer after five seconds is one.
+    device.tell("sleep AMT_BootSettingData 5000")
+    assert house.board.ctl("machine", "boot", "db1").stdout
     head = "HTTP/1.1 200 OK\\r\\nContent-Type: application/soap+xml\\r\\n"
-    for raw in (f"{head}Content-Length: 99999999999\\r\\n\\r\\n<a>", f"{head}Transfer-Encoding: chunked\\r\\n\\r\\nFFFFFFFFF\\r\\n<a>",
-                f"{head}Content-Length: 3\\r\\n\\r\\n<a>", f"{head}Content-Length: 30\\r\\n\\r\\n<!DOCTYPE a [<!ENTITY b 'c'>]>"):
-        device.tell(f'raw "{raw}"')
-        told = house.board.ctl("machine", "read", "db1", check=False)
-        assert told.returncode == 1 and f"AMT {HOST}" in told.stderr or HOST in told.stderr, (raw, told)
-        house.board.ctl("machine", "read", "db1")
-    house.phase("up")
+    for raw, said in ((f"{head}Content-Length: 99999999999\\r\\n\\r\\n<a>", "ended before the answer was whole"),
+                      (f"{head}Transfer-Encoding: chunked\\r\\n\\r\\nFFFFFFFFFFFFFFFFF\\r\\n<a>", HOST),
+                      (f"{head}Content-Length: 3\\r\\n\\r\\n<a>", "no XML at byte 3: it ends too early"),
+                      (f"{head}Content-Length: 30\\r\\n\\r\\n<!DOCTYPE a [<!ENTITY b 'c'>]>", "a document type"),
+                      (f"{head}Content-Length: 4\\r\\n\\r\\n<a/>", "no envelope")):
+        device.tell(f'raw AMT_BootSettingData "{raw}"')
+        told = house.board.ctl("machine", "boot", "db1", check=False)
+        assert told.returncode == 1 and said in told.stderr and HOST in told.stderr, (raw, told)
+        house.board.ctl("machine", "boot", "db1")
+    assert house.machine()["phase"] == "up"

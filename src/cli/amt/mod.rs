@@ -2,6 +2,8 @@
 
 pub(super) mod tables;
 
+use std::net::Ipv4Addr;
+
 use clap::{Args, Subcommand};
 
 use crate::clock::Timestamp;
@@ -51,6 +53,11 @@ pub(super) enum Verb {
     },
     /// Times at which it switches itself on: shown, added, removed
     Alarm(Alarm),
+    /// Find machines with Intel AMT on a network
+    Scan {
+        /// As in 10.0.0.0/24; at most 1024 addresses
+        network: String,
+    },
     /// Set its clock by this board's
     Clock {
         /// As oobd.toml names it
@@ -107,6 +114,7 @@ pub(super) async fn run(
         Verb::Log { name, newest } => (name, AmtAsk::AuditLog { limit: newest }),
         Verb::Alarm(wanted) => alarm(wanted)?,
         Verb::Clock { name } => (name, AmtAsk::SetClock),
+        Verb::Scan { network } => return scan(&network, form, client, face).await,
     };
     let reply = client.command(Command::AskAmt { machine, ask }).await?;
     let Reply::Amt(told) = reply else {
@@ -129,6 +137,33 @@ pub(super) async fn run(
         return Ok(());
     }
     face.print(&text).await
+}
+
+async fn scan(text: &str, form: Form, mut client: Client, face: &mut Face) -> Result<(), Failure> {
+    let (network, prefix) = network(text)?;
+    let reply = client.command(Command::ScanAmt { network, prefix }).await?;
+    let Reply::AmtFound(found) = &reply else {
+        return print_reply(reply, form, face).await;
+    };
+    if form != Form::Text {
+        return print_reply(reply, form, face).await;
+    }
+    if found.is_empty() {
+        face.say("nobody there speaks Intel AMT\n").await;
+        return Ok(());
+    }
+    face.print(&tables::found(found, face.color)).await
+}
+
+fn network(text: &str) -> Result<(Ipv4Addr, u8), Failure> {
+    let (address, prefix) = text.split_once('/').unwrap_or((text, "32"));
+    match (address.parse(), prefix.parse()) {
+        (Ok(address), Ok(prefix @ 22..=32)) => Ok((address, prefix)),
+        _ => Err(Failure::Usage(format!(
+            "{} is no network of at most 1024 addresses; say one as in 10.0.0.0/24",
+            harmless(text)
+        ))),
+    }
 }
 
 fn change(words: &[String]) -> Result<AmtChange, Failure> {
@@ -212,6 +247,10 @@ mod tests {
         assert_eq!(read.consent, Some(AmtPolicy::Kvm));
         for bad in ["sol", "sol=yes", "x=on", "consent=on", "sol=on sol=off"] {
             assert_eq!(change(&words(bad)).unwrap_err().code(), 2, "{bad}");
+        }
+        assert!(network("10.0.0.0/22").is_ok() && network("10.0.0.9").is_ok());
+        for bad in ["10.0.0.0/21", "10.0.0.0/33", "db1", "fd00::1", "10.0.0.0/"] {
+            assert_eq!(network(bad).unwrap_err().code(), 2, "{bad}");
         }
         assert_eq!(
             consent(Some("012345")).unwrap(),

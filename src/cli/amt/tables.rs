@@ -1,7 +1,7 @@
 //! Tables about Intel AMT. Pure.
 
 use crate::cli::table::{Cell, Tone, columns, flow, harmless};
-use crate::machine::amt::{AmtAlarm, AmtConsent, AmtFeatures, AmtInfo, AmtPolicy};
+use crate::machine::amt::{AmtAlarm, AmtConsent, AmtDevice, AmtFeatures, AmtInfo, AmtPolicy};
 
 pub(in crate::cli) fn info(info: &AmtInfo, width: usize, color: bool) -> String {
     let mut rows: Vec<(&str, String)> = vec![
@@ -112,6 +112,36 @@ pub(in crate::cli) fn consent(consent: AmtConsent) -> String {
             )
         }
     }
+}
+
+pub(in crate::cli) fn found(devices: &[AmtDevice], color: bool) -> String {
+    let row = |device: &AmtDevice| {
+        let ports = match (device.plain, device.tls) {
+            (true, true) => "plain, TLS",
+            (true, false) => "plain",
+            (false, true) => "TLS",
+            (false, false) => "none",
+        };
+        let provisioned = match device.provisioned {
+            Some(true) => Cell::plain("yes"),
+            Some(false) => Cell::new("no", Tone::Busy),
+            None => Cell::new("-", Tone::Faint),
+        };
+        let version = match device.version.as_str() {
+            "" => "-",
+            version => version,
+        };
+        vec![
+            Cell::plain(device.address.to_string()),
+            Cell::plain(version),
+            Cell::plain(ports),
+            provisioned,
+            Cell::plain(device.machine.as_deref().unwrap_or("-")),
+        ]
+    };
+    let rows: Vec<_> = devices.iter().map(row).collect();
+    let head = ["ADDRESS", "VERSION", "PORTS", "PROVISIONED", "MACHINE"];
+    columns(&head, &rows, color)
 }
 
 pub(in crate::cli) fn alarms(alarms: &[AmtAlarm], color: bool) -> String {

@@ -97,6 +97,12 @@ impl Boot {
         Ok(())
     }
 
+    /// The next start comes from this source.
+    pub fn next(&mut self, source: &str) {
+        self.order = Some(source.to_owned());
+        self.role = 1;
+    }
+
     fn start(&mut self) {
         let from = if self.role != 1 {
             "itself".to_owned()
@@ -176,7 +182,7 @@ fn order(machine: &mut Machine, call: &Call, method: &str) -> Result<String, Fau
 }
 
 /// What a request for a state does, and what it returns.
-fn power(machine: &mut Machine, state: u32) -> u32 {
+pub fn power(machine: &mut Machine, state: u32) -> u32 {
     tell(&json!({ "power": state }));
     let on = machine.power == 2;
     match state {

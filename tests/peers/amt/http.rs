@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
@@ -27,14 +27,34 @@ pub struct Web {
     pub split: bool,
     /// Take nobody's password.
     pub refuse: bool,
-    /// The next reply comes after so long.
-    pub sleep: Option<Duration>,
-    /// A call of this method is carried out and not answered, once.
-    pub mute: Option<String>,
-    /// This reply is kept back.
-    pub keep_back: bool,
-    /// The next reply is this instead, as it is.
-    pub raw: Option<String>,
+    /// What the next call of this class or method meets.
+    pub trap: Option<(String, Trick)>,
+    /// The call that is being answered met it.
+    pub sprung: Option<Trick>,
+}
+
+impl Web {
+    /// Notes that this call met the trap, if it is the one.
+    pub fn spring(&mut self, class: &str, method: &str) {
+        if self
+            .trap
+            .as_ref()
+            .is_some_and(|(whom, _)| whom == class || whom == method)
+        {
+            self.sprung = self.trap.take().map(|(_, trick)| trick);
+        }
+    }
+}
+
+/// How one reply goes wrong. The call is carried out.
+#[derive(Debug)]
+pub enum Trick {
+    /// It comes after so long.
+    Sleep(Duration),
+    /// It never comes.
+    Mute,
+    /// It is this instead, as it is.
+    Raw(String),
 }
 
 /// The answer to one WS-Man request: status and body.
@@ -178,24 +198,18 @@ fn one(
     } else {
         challenge(&mut lock(machine), &server)
     };
-    let (sleep, mute, raw, split) = {
+    let (trick, split) = {
         let web = &mut lock(machine).web;
-        let mute = std::mem::take(&mut web.keep_back);
-        let (sleep, raw) = match known {
-            true => (web.sleep.take(), web.raw.take()),
-            false => (None, None),
-        };
-        (sleep, mute, raw, web.split)
+        (web.sprung.take().filter(|_| known), web.split)
     };
-    if let Some(sleep) = sleep {
-        thread::sleep(sleep);
-    }
-    if mute {
-        return false;
-    }
-    if let Some(raw) = raw {
-        let _ = stream.write_all(raw.as_bytes());
-        return false;
+    match trick {
+        Some(Trick::Sleep(time)) => thread::sleep(time),
+        Some(Trick::Mute) => return false,
+        Some(Trick::Raw(raw)) => {
+            let _ = stream.write_all(raw.as_bytes());
+            return false;
+        }
+        None => {}
     }
     let sent = if split {
         reply.bytes().all(|byte| {
@@ -310,12 +324,21 @@ pub fn order(machine: &Shared, words: &[&str]) -> bool {
     match words {
         ["split", how] => web.split = *how == "on",
         ["refuse", how] => web.refuse = *how == "on",
-        ["sleep", millis] => web.sleep = Some(Duration::from_millis(millis.parse().unwrap())),
-        ["mute", method] => web.mute = Some((*method).to_owned()),
         ["forget"] => web.nonces.clear(),
-        ["raw", text] => {
-            let text: Value = serde_json::from_str(text).unwrap();
-            web.raw = Some(text.as_str().unwrap().to_owned());
+        [word @ ("sleep" | "mute" | "raw"), rest] => {
+            let (whom, how) = rest.split_once(' ').unwrap_or((rest, ""));
+            let trick = match *word {
+                "sleep" => Trick::Sleep(Duration::from_millis(how.parse().unwrap())),
+                "mute" => Trick::Mute,
+                _ => Trick::Raw(
+                    serde_json::from_str::<Value>(how)
+                        .unwrap()
+                        .as_str()
+                        .unwrap()
+                        .to_owned(),
+                ),
+            };
+            web.trap = Some((whom.to_owned(), trick));
         }
         _ => return false,
     }

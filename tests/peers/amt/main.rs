@@ -29,6 +29,7 @@ mod identity;
 mod kvm;
 mod logs;
 mod redirection;
+mod rmcp;
 mod soap;
 mod sol;
 mod wsman;
@@ -130,6 +131,7 @@ fn main() {
     lock(&machine).me = boot::weak(&machine);
     wsman::start(&machine);
     redirection::start(&machine);
+    rmcp::start(&machine);
     tell(&json!({ "up": true }));
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();

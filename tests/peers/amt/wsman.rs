@@ -137,10 +137,7 @@ fn answer(machine: &Shared, path: &str, text: &str) -> http::Answer {
     let method = action.rsplit('/').next().unwrap_or_default().to_owned();
     tell(&json!({ "call": format!("{}.{method}", call.class) }));
     let mut machine = lock(machine);
-    if machine.web.mute.as_ref() == Some(&method) {
-        machine.web.mute = None;
-        machine.web.keep_back = true;
-    }
+    machine.web.spring(&call.class, &method);
     let done = if resource != uri(&call.class) || machine.absent.contains(&call.class) {
         Err(ABSENT)
     } else if action == format!("{resource}/{method}") {
