@@ -18,6 +18,10 @@ use crate::machine::amt::{AmtAsk, AmtDevice, AmtTold};
 use crate::machine::{BiosAttribute, Boot, LogEntry, Medium, Part, Sensor};
 use crate::reset::Verb;
 
+mod view;
+
+pub use view::{Asked, Control, Screens, View, Viewing};
+
 /// Longest an owner may take to answer; an owner with longer work answers first and publishes the outcome.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 /// Asks that may wait at one owner; past that the asker waits.
@@ -396,6 +400,8 @@ pub enum Input {
 #[derive(Clone, Debug, Default)]
 pub struct Commands {
     owners: Arc<RwLock<BTreeMap<String, mpsc::Sender<Ask>>>>,
+    /// Of machines; asked apart, for an answer has no words.
+    pub screens: Screens,
 }
 
 impl Commands {

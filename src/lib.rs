@@ -37,6 +37,8 @@ pub mod pin;
 pub mod plain;
 pub mod power;
 pub mod reset;
+pub mod rfb;
+pub mod screen;
 pub mod session;
 pub mod ssh;
 pub mod state;

@@ -33,9 +33,11 @@ STAGES = {
     "boot": (lab("run", "image_boot", "power"), "pytest", 3300),
     "card": (["bash", "-c", "scripts/build-image rpi4 && exec \"$@\"", "card"] + lab("image_rpi4"), "pytest", 1800),
 }
-QUICK = [[["check", "unit", "net"]]]
-# One phase after the other; the chains of a phase run side by side, for there are two cores and much waiting.
-PHASES = [[["check", "unit", "net"], ["image", "build"]], [["lab"], ["boot", "card"]]]
+QUICK = [["check", "unit", "net"]]
+# The chains run side by side, for there are two cores and much waiting.
+CHAINS = [["check", "unit", "net", "lab"], ["image", "build", "boot", "card"]]
+# A stage that needs another one of another chain waits for its end.
+NEEDS = {"lab": "image"}
 
 
 class Tally:
@@ -129,9 +131,14 @@ class Stage:
         return tally
 
 
-def run_chain(names, tallies):
+def run_chain(names, tallies, ended):
     for name in names:
-        tallies[name] = Stage(name).finish()
+        if NEEDS.get(name) in ended:
+            ended[NEEDS[name]].wait()
+        try:
+            tallies[name] = Stage(name).finish()
+        finally:
+            ended[name].set()
 
 
 def main(arguments):
@@ -143,20 +150,20 @@ def main(arguments):
         sys.exit(f"in no stage: {', '.join(sorted(forgotten))}")
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
-    phases = PHASES
+    chains = CHAINS
     if arguments == ["quick"]:
-        phases = QUICK
+        chains = QUICK
     elif arguments:
-        phases = [[[name for name in chain if name in arguments] for chain in phase] for phase in PHASES]
+        chains = [[name for name in chain if name in arguments] for chain in CHAINS]
     tallies = {}
-    for phase in phases:
-        chains = [threading.Thread(target=run_chain, args=(chain, tallies)) for chain in phase]
-        for chain in chains:
-            chain.start()
-        for chain in chains:
-            chain.join()
+    ended = {name: threading.Event() for chain in chains for name in chain}
+    threads = [threading.Thread(target=run_chain, args=(chain, tallies, ended)) for chain in chains]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     total = Tally()
-    for name in (name for phase in phases for chain in phase for name in chain):
+    for name in ended:
         # A chain that broke off has said why; what it did not run has failed.
         tally = tallies.get(name) or Tally(failed=1)
         total.add(tally.passed, tally.failed, tally.skipped)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::pdu::OutletRef;
 use super::reader::{Field, Named, Table, suggest};
 use super::secret::{Found, Resolver, Secret};
+use super::transport::SolBy;
 use crate::tls::is_key_pin;
 
 mod amt;
@@ -253,7 +254,7 @@ pub(super) fn machines(table: &Table<'_>, resolver: &Resolver<'_>) -> Vec<Machin
     machines
 }
 
-/// The machines that consoles may sit on, by name: `None` for one without IPMI.
+/// The machines that consoles may sit on, by name.
 pub(super) fn consoles_of(
     section: Option<&Field<'_>>,
     machines: &[Machine],
@@ -265,9 +266,12 @@ pub(super) fn consoles_of(
         let name = name.text();
         let read = machines.iter().find(|machine| machine.name == name);
         // Of one that could not be read, another fault would only repeat the first.
-        let has = field.inner(&["ipmi"]).is_some();
-        let ipmi = read.and_then(|machine| machine.ipmi.clone());
-        (name, (has, ipmi))
+        let has = ["ipmi", "amt"].map(|key| field.inner(&[key]).is_some());
+        let by = read.and_then(|machine| {
+            let ipmi = machine.ipmi.clone().map(SolBy::Ipmi);
+            ipmi.or_else(|| machine.amt.clone().map(SolBy::Amt))
+        });
+        (name, (has.contains(&true), by))
     };
     named.iter().map(one).collect()
 }

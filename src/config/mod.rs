@@ -39,7 +39,9 @@ pub use pdu::{
 pub use problem::{Place, Problem, render};
 pub use record::{Carrier, Pattern, Proof, Record, Syslog, Transcripts};
 pub use secret::{Folders, Secret};
-pub use transport::{CableWire, Dtr, PortName, Position, Serial, SolPort, SshPort, Transport};
+pub use transport::{
+    CableWire, Dtr, PortName, Position, Serial, SolBy, SolPort, SshPort, Transport,
+};
 pub use uplink::{DoorName, MOST_UPLINKS, Sae, Uplink, UplinkKind, Wifi};
 pub use user::{Role, User, split_grant};
 

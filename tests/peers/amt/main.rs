@@ -26,9 +26,12 @@ mod boot;
 mod classes;
 mod http;
 mod identity;
+mod kvm;
 mod logs;
+mod redirection;
 mod rmcp;
 mod soap;
+mod sol;
 mod wsman;
 
 /// Tells the test.
@@ -127,6 +130,7 @@ fn main() {
     let machine: Shared = Arc::new(Mutex::new(Machine::new(given)));
     lock(&machine).me = boot::weak(&machine);
     wsman::start(&machine);
+    redirection::start(&machine);
     rmcp::start(&machine);
     tell(&json!({ "up": true }));
     for line in std::io::stdin().lock().lines() {
@@ -134,7 +138,7 @@ fn main() {
         if line == "end" {
             break;
         }
-        let known = wsman::order(&machine, &line);
+        let known = wsman::order(&machine, &line) || redirection::order(&line);
         tell(&json!({ "heard": line, "known": known }));
     }
 }
