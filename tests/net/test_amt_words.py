@@ -23,7 +23,8 @@ def up(house, **more):
 
 def methods(device, since):
     """What was called since then, without the readings of the owner's own."""
-    return [call for call in device.has("call")[since:] if "AssociatedPower" not in call and "Log." not in call]
+    own = ("CIM_AssociatedPowerManagementService.", "AMT_MessageLog.", "CIM_Chassis.")
+    return [call for call in device.has("call")[since:] if not call.startswith(own)]
 
 
 def refused(house, *words):

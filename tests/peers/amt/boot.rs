@@ -11,7 +11,7 @@ use crate::wsman::{Call, Fault, Fields, SCHEMA, output};
 use crate::{Machine, lock, tell};
 
 /// Darkness of a power cycle.
-const DARK: Duration = Duration::from_secs(2);
+const DARK: Duration = Duration::from_secs(4);
 /// Properties that only the firmware writes; a Put that has one is refused.
 const READ_ONLY: [&str; 3] = [
     "BIOSLastStatus",
