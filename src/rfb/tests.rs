@@ -92,8 +92,11 @@ fn greeting() -> Vec<u8> {
     said
 }
 
+/// Place, size, encoding, data.
+type Rectangle = (u16, u16, u16, u16, i32, Vec<u8>);
+
 /// An update of these rectangles.
-fn update(rectangles: &[(u16, u16, u16, u16, i32, Vec<u8>)]) -> Vec<u8> {
+fn update(rectangles: &[Rectangle]) -> Vec<u8> {
     let mut said = vec![0, 0, 0, u8::try_from(rectangles.len()).unwrap()];
     for (x, y, width, height, kind, data) in rectangles {
         said.extend(
