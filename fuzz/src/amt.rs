@@ -1,4 +1,5 @@
 //! What an Intel AMT device answers.
 
+pub mod redirect;
 #[path = "wsman.rs"]
 pub mod wsman;

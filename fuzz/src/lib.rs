@@ -33,6 +33,8 @@ pub mod tcp {
 }
 #[path = "../../src/telnet/mod.rs"]
 pub mod telnet;
+#[path = "../../src/rfb/mod.rs"]
+pub mod rfb;
 
 /// Cuts fuzz input into reads: the first byte says how long each is (1 to `longest`), round after round.
 pub struct Reads<'a> {

@@ -101,7 +101,8 @@ impl Format {
         for (most, shift) in self.most.into_iter().zip(self.shift) {
             let most = u32::from(most);
             let part = (value >> shift) & most;
-            colour = (colour << 8) | (((part * 255 + most / 2) / most) & 0xff);
+            let scaled = (part * 255 + most / 2) / most;
+            colour = colour << 8 | (scaled & 0xff);
         }
         colour
     }

@@ -92,7 +92,7 @@ fn greeting() -> Vec<u8> {
     said
 }
 
-/// Left, top, width, height, encoding, data.
+/// Place, size, encoding, data.
 type Rectangle = (u16, u16, u16, u16, i32, Vec<u8>);
 
 /// An update of these rectangles.
