@@ -232,7 +232,9 @@ impl Part {
             Self::Pdu { pdu, lan } => boxed(power::run(ctx, pdu, lan)),
             Self::Ups { ups, lan } => boxed(power::run_ups(ctx, ups, lan)),
             Self::Machine { machine, lan } => boxed(bmc::run(ctx, machine, lan, store.watch())),
-            Self::Plain { console, door } => boxed(plain::run(ctx, console, door, access, store)),
+            Self::Plain { console, door } => {
+                boxed(plain::run(ctx, console, door, access, store, journal))
+            }
             Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
             Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),
             Self::Ssh {
