@@ -40,7 +40,8 @@ fn what(address: SocketAddr) -> String {
     format!("tls {address}")
 }
 
-pub(super) enum Stream {
+/// A connection to a device, plain or behind TLS.
+pub enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -69,8 +70,7 @@ pub(super) async fn open(
         if !url.is_tls() {
             return Ok((Stream::Plain(stream), None));
         }
-        let (stream, pinned) = shake(url, trust, stream).await?;
-        Ok((Stream::Tls(Box::new(stream)), pinned))
+        secure(&url.authority(), url.address(), trust, stream).await
     };
     let opened = timeout(limit, Box::pin(opening)).await;
     opened.unwrap_or_else(|_| {
@@ -81,13 +81,28 @@ pub(super) async fn open(
     })
 }
 
+/// Speaks TLS on a connection that is open to `address`, and checks the key: before this is back, nothing is asked of anybody. For
+/// HTTP, and for what begins plain (STARTTLS). `host` is for errors. Has no limit of its own.
+///
+/// # Errors
+/// [`Error::Unreached`], [`Error::Distrusted`], [`Error::Pin`].
+pub async fn secure(
+    host: &str,
+    address: SocketAddr,
+    trust: &Trust,
+    stream: TcpStream,
+) -> Result<(Stream, Option<Pinned>), Error> {
+    let (stream, pinned) = shake(host.to_owned(), address, trust, stream).await?;
+    Ok((Stream::Tls(Box::new(stream)), pinned))
+}
+
 async fn shake(
-    url: &Url,
+    host: String,
+    address: SocketAddr,
     trust: &Trust,
     stream: TcpStream,
 ) -> Result<(TlsStream<TcpStream>, Option<Pinned>), Error> {
-    let host = url.authority();
-    let what = what(url.address());
+    let what = what(address);
     let kept = |source| Error::Pin {
         host: host.clone(),
         source,
@@ -111,7 +126,7 @@ async fn shake(
         why,
     };
     let config = tls::judged(judge).map_err(|error| unreached(chain(&error)))?;
-    let name = ServerName::from(url.address().ip());
+    let name = ServerName::from(address.ip());
     let shaken = TlsConnector::from(Arc::new(config))
         .connect(name, stream)
         .await;
