@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -13,8 +14,13 @@ use tokio::time::timeout;
 
 use crate::keymap::Keymap;
 use crate::line::{LineState, Order};
+use crate::machine::amt::{AmtAsk, AmtDevice, AmtTold};
 use crate::machine::{BiosAttribute, Boot, LogEntry, Medium, Part, Sensor};
 use crate::reset::Verb;
+
+mod view;
+
+pub use view::{Asked, Control, Screens, View, Viewing};
 
 /// Longest an owner may take to answer; an owner with longer work answers first and publishes the outcome.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
@@ -177,6 +183,16 @@ pub enum Command {
     TrustDevice {
         owner: String,
     },
+    /// What only machines with Intel AMT have. Answered by [`Reply::Amt`].
+    AskAmt {
+        machine: String,
+        ask: AmtAsk,
+    },
+    /// Find Intel AMT on a network of at most 1024 addresses. Answered by [`Reply::AmtFound`].
+    ScanAmt {
+        network: Ipv4Addr,
+        prefix: u8,
+    },
 }
 
 impl Command {
@@ -215,8 +231,10 @@ impl Command {
             | Self::EjectMedium { machine, .. }
             | Self::ReadBios { machine }
             | Self::StageBios { machine, .. }
-            | Self::ReadParts { machine } => format!("machine.{machine}"),
+            | Self::ReadParts { machine }
+            | Self::AskAmt { machine, .. } => format!("machine.{machine}"),
             Self::TrustDevice { owner } => owner.clone(),
+            Self::ScanAmt { .. } => "scan".into(),
         }
     }
 }
@@ -242,6 +260,8 @@ pub enum Reply {
     Media(Vec<Medium>),
     Bios(Vec<BiosAttribute>),
     Parts(Vec<Part>),
+    Amt(AmtTold),
+    AmtFound(Vec<AmtDevice>),
 }
 
 /// Why a command was not carried out. The text is for a person.
@@ -380,6 +400,8 @@ pub enum Input {
 #[derive(Clone, Debug, Default)]
 pub struct Commands {
     owners: Arc<RwLock<BTreeMap<String, mpsc::Sender<Ask>>>>,
+    /// Of machines; asked apart, for an answer has no words.
+    pub screens: Screens,
 }
 
 impl Commands {
@@ -533,6 +555,8 @@ impl fmt::Display for Command {
                 )
             }
             Self::ReadParts { machine } => write!(f, "list the parts of machine {machine}"),
+            Self::ScanAmt { network, prefix } => write!(f, "scan {network}/{prefix} for Intel AMT"),
+            Self::AskAmt { machine, ask } => write!(f, "Intel AMT of machine {machine}: {ask}"),
             Self::TrustDevice { owner } => {
                 write!(
                     f,

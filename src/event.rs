@@ -464,6 +464,17 @@ pub enum Kind {
         text: String,
         severity: Severity,
     },
+    /// Somebody looks at its screen, or types there, too.
+    ScreenOpened {
+        machine: String,
+        user: String,
+        from: String,
+        control: bool,
+    },
+    ScreenClosed {
+        machine: String,
+        user: String,
+    },
 }
 
 impl Kind {
@@ -552,6 +563,8 @@ impl Kind {
             | Self::UplinkAssociated { .. }
             | Self::SessionOpened { .. }
             | Self::SessionClosed { .. }
+            | Self::ScreenOpened { .. }
+            | Self::ScreenClosed { .. }
             | Self::ForwardClosed { .. }
             | Self::SignalChanged { .. }
             | Self::DetachStringTyped { .. }

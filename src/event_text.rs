@@ -169,6 +169,18 @@ impl fmt::Display for Kind {
             } => {
                 write!(f, "{user} left console {console}: {reason}")
             }
+            Self::ScreenOpened {
+                machine,
+                user,
+                from,
+                control,
+            } => {
+                let does = if *control { "types at" } else { "watches" };
+                write!(f, "{user} ({from}) {does} the screen of {machine}")
+            }
+            Self::ScreenClosed { machine, user } => {
+                write!(f, "{user} left the screen of {machine}")
+            }
             Self::WriterChanged { console, user, .. } => {
                 write!(f, "{user} types on console {console} now")
             }

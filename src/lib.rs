@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_types))]
 
 pub mod access;
+pub mod amt;
 pub mod api;
 pub mod bmc;
 pub mod bus;
@@ -36,6 +37,8 @@ pub mod pin;
 pub mod plain;
 pub mod power;
 pub mod reset;
+pub mod rfb;
+pub mod screen;
 pub mod session;
 pub mod ssh;
 pub mod state;

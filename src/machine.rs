@@ -1,5 +1,7 @@
 //! What a machine says of itself through its BMC or AMT: sensors, log, boot, media, BIOS. Imports nothing of ours but the clock.
 
+pub mod amt;
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -53,8 +53,15 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("machine", &[&["clock"]]),
     ("fact", &[&["clock", "line", "machine", "reset"]]),
     ("ipmi", &[&["clock", "fault", "tcp"]]),
+    // WS-Man and redirection of Intel AMT.
+    (
+        "amt",
+        &[&["clock", "fault", "http", "pin", "rfb", "tcp", "tls"]],
+    ),
     ("keymap", &[]),
-    ("command", &[&["keymap", "line", "machine", "reset"]]),
+    ("command", &[&["keymap", "line", "machine", "reset", "rfb"]]),
+    // Bytes of a protocol that screens speak as clients and doors as servers, and the picture between them.
+    ("rfb", &[]),
     ("state", &[&["clock", "fact"]]),
     ("bus", &[&["event", "fact", "state"]]),
     ("escape", &[&["clock", "keymap"]]),
@@ -104,15 +111,18 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         "bmc",
         &[
             DEVICE,
-            &["http", "ipmi", "pin", "state", "tcp", "tls", "wol"],
+            &["amt", "http", "ipmi", "pin", "state", "tcp", "tls", "wol"],
         ],
     ),
+    ("screen", &[DEVICE, &["amt", "http", "pin", "rfb"]]),
     // Writes what `transcript` reads.
     (
         "console",
         &[
             DEVICE,
             &[
+                "amt",
+                "http",
                 "ipmi",
                 "pattern",
                 "pin",
@@ -128,7 +138,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // Carries out over SSH what `oobctl` does, in its words and with its tables.
     ("ssh", &[DEVICE, DOOR, &["cli", "control"]]),
     // Carries out what the control door does, in JSON.
-    ("api", &[DEVICE, DOOR, &["control", "tls"]]),
+    ("api", &[DEVICE, DOOR, &["control", "rfb", "tls"]]),
     ("plain", &[DEVICE, DOOR, &["control"]]),
     ("control", &[DEVICE, DOOR]),
     // The client's side of the control socket.
@@ -140,7 +150,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             DEVICE,
             DOOR,
             &[
-                "api", "bmc", "console", "control", "link", "plain", "power", "ssh", "uplink",
+                "api", "bmc", "console", "control", "link", "plain", "power", "screen", "ssh",
+                "uplink",
             ],
         ],
     ),

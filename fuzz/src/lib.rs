@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "the modules are used in part")]
 
+pub mod amt;
 pub mod bmc;
 #[path = "../../src/clock.rs"]
 pub mod clock;

@@ -75,7 +75,12 @@ impl<'a> Right<'a> {
             Command::ClearMachineLog { machine } | Command::StageBios { machine, .. } => {
                 Self::ChangeMachine(machine)
             }
-            Command::TrustDevice { .. } => Self::Administer,
+            Command::AskAmt { machine, ask } if ask.is_read() => Self::LookAtMachine(machine),
+            Command::AskAmt { machine, ask } if ask.changes_settings() => {
+                Self::ChangeMachine(machine)
+            }
+            Command::AskAmt { machine, .. } => Self::SwitchMachine(machine),
+            Command::TrustDevice { .. } | Command::ScanAmt { .. } => Self::Administer,
         }
     }
 }

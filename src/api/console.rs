@@ -185,7 +185,7 @@ async fn tell_writer(
 }
 
 /// `?write=1`.
-fn flag(name: &str, given: Option<&str>) -> Result<bool, Fault> {
+pub(super) fn flag(name: &str, given: Option<&str>) -> Result<bool, Fault> {
     match given {
         None | Some("0" | "false") => Ok(false),
         Some("1" | "true" | "") => Ok(true),

@@ -10,6 +10,7 @@ mod console;
 mod events;
 mod house;
 mod layers;
+mod screen;
 mod session;
 mod sessions;
 mod sign_in;
@@ -202,6 +203,8 @@ fn routes(house: Arc<House>) -> Router {
         .route("/api/events", get(events::get))
         .route("/api/command", post(command::give))
         .route("/api/console/{name}", get(console::open))
+        .route("/api/screen/{machine}", get(screen::open))
+        .route("/api/screen/{machine}/snapshot.png", get(screen::snapshot))
         .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "there is nothing here") })
         .method_not_allowed_fallback(|| async {
             Fault::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method")

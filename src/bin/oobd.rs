@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use oobd::fault::chain;
 use oobd::supervisor::{self, context::Dirs};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -105,9 +105,12 @@ fn check(file: &Path, state: &Path) -> ExitCode {
     }
 }
 
-/// To journald when it is our standard error, else as text to standard error. `OOBD_LOG` filters as `RUST_LOG` does.
+/// To journald when it is our standard error, else as text to standard error. `OOBD_LOG` filters by target,
+/// e.g. `debug` or `info,oobd::power=trace`.
 fn start_log() {
-    let filter = EnvFilter::try_from_env("OOBD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var("OOBD_LOG").ok();
+    let wanted = wanted.and_then(|text| text.parse::<Targets>().ok());
+    let filter = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let registry = tracing_subscriber::registry().with(filter);
     let journald = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
     if let Some(layer) = journald {

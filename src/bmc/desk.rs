@@ -26,6 +26,7 @@ pub(super) fn request(command: Command) -> Option<Request> {
         Command::StageBios { settings, .. } => Request::Stage(settings),
         Command::ReadParts { .. } => Request::Parts,
         Command::TrustDevice { .. } => Request::Trust,
+        Command::AskAmt { ask, .. } => Request::Amt(ask),
         _ => return None,
     })
 }
@@ -73,5 +74,6 @@ pub(super) fn reply(answer: Answer) -> Reply {
         Answer::Media(media) => Reply::Media(media),
         Answer::Bios(attributes) => Reply::Bios(attributes),
         Answer::Parts(parts) => Reply::Parts(parts),
+        Answer::Amt(told) => Reply::Amt(told),
     }
 }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::event::Kind;
+use crate::machine::amt::{AmtAsk, AmtTold};
 use crate::machine::{BiosAttribute, Boot, LogEntry, Medium, Part, Sensor};
 use crate::reset::{PowerState, Verb};
 
@@ -41,6 +42,8 @@ pub(super) enum Request {
     Parts,
     /// Trust the certificate that was shown last.
     Trust,
+    /// What only Intel AMT has.
+    Amt(AmtAsk),
 }
 
 /// What a way can do besides the power.
@@ -58,6 +61,7 @@ pub(super) enum Skill {
     Bios,
     Parts,
     Trust,
+    Amt,
 }
 
 impl Request {
@@ -76,12 +80,16 @@ impl Request {
             Self::Bios | Self::Stage(_) => Skill::Bios,
             Self::Parts => Skill::Parts,
             Self::Trust => Skill::Trust,
+            Self::Amt(_) => Skill::Amt,
         }
     }
 
     /// May it be asked twice without harm, and of another way after one that did not answer?
     #[must_use]
     pub(super) fn is_read(&self) -> bool {
+        if let Self::Amt(ask) = self {
+            return ask.is_read();
+        }
         matches!(
             self,
             Self::Power
@@ -123,6 +131,7 @@ impl Skill {
             Self::Bios => "change BIOS settings",
             Self::Parts => "list parts",
             Self::Trust => "have its certificate trusted anew",
+            Self::Amt => "do what Intel AMT does",
         }
     }
 }
@@ -141,6 +150,7 @@ pub(super) enum Answer {
     Media(Vec<Medium>),
     Bios(Vec<BiosAttribute>),
     Parts(Vec<Part>),
+    Amt(AmtTold),
 }
 
 /// The power, read once.

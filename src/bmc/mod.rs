@@ -1,9 +1,10 @@
-//! Managed machines: one owner per machine, over whatever ways it has (Redfish, IPMI, the outlets that feed it, Wake-on-LAN).
+//! Managed machines: one owner per machine, over whatever ways it has (Redfish, IPMI, AMT, the outlets that feed it, Wake-on-LAN).
 //!
 //! The owner reads how the power stands, carries verbs out by the first way that does, and lets people read and set what the
 //! machine's controller has: sensors, log, boot, media, BIOS. It knows no other room; outlets are asked of their own owners by
 //! command. See docs/machines.md.
 
+pub mod amt;
 mod desk;
 mod device;
 mod errand;
@@ -15,10 +16,12 @@ mod methods;
 mod owner;
 mod poll;
 pub mod redfish;
+pub mod scan;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod way;
 
 use tokio::sync::watch;

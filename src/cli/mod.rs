@@ -1,5 +1,6 @@
 //! The command line, `oobctl` and in-process behind SSH. One file per noun. Knows the control protocol and no room.
 
+mod amt;
 mod client;
 mod completion;
 mod config;
@@ -81,6 +82,9 @@ enum Noun {
     /// Managed computers: power, sensors, logs, boot, media, BIOS
     #[command(subcommand)]
     Machine(machine::Verb),
+    /// What machines with Intel AMT have besides: features, consent, logs, alarms
+    #[command(subcommand)]
+    Amt(amt::Verb),
     /// Outlets of PDUs, and their power
     #[command(subcommand)]
     Outlet(outlet::Verb),
@@ -188,6 +192,7 @@ where
         Noun::Uplink(verb) => uplink::run(verb, form, client, face).await,
         Noun::Console(verb) => console::run(verb, form, client, face).await,
         Noun::Machine(verb) => machine::run(verb, form, client, face).await,
+        Noun::Amt(verb) => amt::run(verb, form, client, face).await,
         Noun::Outlet(verb) => outlet::run(verb, form, client, face).await,
         Noun::Pdu(verb) => outlet::pdu(verb, form, client, face).await,
         Noun::Ups(verb) => ups::run(verb, form, client, face).await,
@@ -232,6 +237,8 @@ async fn print_reply(
             Reply::Media(media) => serde_json::json!({ "media": media }),
             Reply::Bios(bios) => serde_json::json!({ "bios": bios }),
             Reply::Parts(parts) => serde_json::json!({ "parts": parts }),
+            Reply::Amt(told) => serde_json::json!(told),
+            Reply::AmtFound(found) => serde_json::json!({ "devices": found }),
         };
         return face.json(&value).await;
     }
@@ -249,7 +256,9 @@ async fn print_reply(
         | Reply::Boot(_)
         | Reply::Media(_)
         | Reply::Bios(_)
-        | Reply::Parts(_) => face.json(&reply).await,
+        | Reply::Parts(_)
+        | Reply::Amt(_)
+        | Reply::AmtFound(_) => face.json(&reply).await,
         Reply::Said(text) => {
             let text: Vec<String> = text.lines().map(table::harmless).collect();
             face.print(&(text.join("\n") + "\n")).await

@@ -7,11 +7,15 @@ use std::time::Duration;
 use super::pdu::OutletRef;
 use super::reader::{Field, Named, Table, suggest};
 use super::secret::{Found, Resolver, Secret};
+use super::transport::SolBy;
+use crate::tls::is_key_pin;
 
+mod amt;
 mod ipmi;
 mod redfish;
 mod wol;
 
+pub use amt::Amt;
 pub use ipmi::Ipmi;
 pub use redfish::Redfish;
 pub use wol::Wol;
@@ -24,15 +28,17 @@ const MOST: usize = 64;
 pub enum Method {
     Redfish,
     Ipmi,
+    Amt,
     /// All outlets that feed it.
     Outlets,
     Wol,
 }
 
 /// All of them, in the order in which they are tried where the file does not say.
-const METHODS: [(&str, Method); 4] = [
+const METHODS: [(&str, Method); 5] = [
     ("redfish", Method::Redfish),
     ("ipmi", Method::Ipmi),
+    ("amt", Method::Amt),
     ("outlets", Method::Outlets),
     ("wol", Method::Wol),
 ];
@@ -44,6 +50,7 @@ impl Method {
         match self {
             Self::Redfish => "redfish",
             Self::Ipmi => "ipmi",
+            Self::Amt => "amt",
             Self::Outlets => "outlets",
             Self::Wol => "wol",
         }
@@ -52,7 +59,7 @@ impl Method {
     /// Is there something that answers for the machine itself?
     #[must_use]
     pub fn is_bmc(self) -> bool {
-        matches!(self, Self::Redfish | Self::Ipmi)
+        matches!(self, Self::Redfish | Self::Ipmi | Self::Amt)
     }
 }
 
@@ -64,6 +71,7 @@ pub struct Machine {
     pub methods: Vec<Method>,
     pub redfish: Option<Redfish>,
     pub ipmi: Option<Ipmi>,
+    pub amt: Option<Amt>,
     pub wol: Option<Wol>,
     /// Switched as one; on as many PDUs as the machine has feeds.
     pub outlets: Vec<OutletRef>,
@@ -84,6 +92,7 @@ impl Machine {
             methods,
             redfish: None,
             ipmi: None,
+            amt: None,
             wol: None,
             outlets: Vec::new(),
             poll: Duration::from_secs(30),
@@ -94,16 +103,15 @@ impl Machine {
 
     fn read(name: &str, field: &Field<'_>, resolver: &Resolver<'_>) -> Option<Self> {
         let mut table = field.table()?;
-        let [redfish, ipmi, outlets, wol] =
-            ["redfish", "ipmi", "outlets", "wol"].map(|key| table.take(key));
+        let [redfish, ipmi, amt, outlets, wol] =
+            ["redfish", "ipmi", "amt", "outlets", "wol"].map(|key| table.take(key));
         let [methods, poll, confirm, shutdown] =
             ["methods", "poll", "confirm", "shutdown"].map(|key| table.take(key));
-        table.later(&["amt"]);
-        let given = [&redfish, &ipmi, &outlets, &wol].map(Option::is_some);
-        if !given.contains(&true) && field.inner(&["amt"]).is_none() {
+        let given = [&redfish, &ipmi, &amt, &outlets, &wol].map(Option::is_some);
+        if !given.contains(&true) {
             table.missing(
                 "has no way to its power".to_owned(),
-                "write ipmi = { … }, redfish = { … }, outlets = [\"PDU/OUTLET\"] or wol = { … }",
+                "write ipmi = { … }, redfish = { … }, amt = { … }, outlets = [\"PDU/OUTLET\"] or wol = { … }",
             );
         }
         table.finish();
@@ -124,11 +132,13 @@ impl Machine {
         // All of them are read before any of them ends it.
         let redfish = redfish.map(|field| Redfish::read(&field, resolver));
         let ipmi = ipmi.map(|field| Ipmi::read(&field, resolver));
+        let amt = amt.map(|field| Amt::read(&field, resolver));
         let wol = wol.map(|field| Wol::read(&field, resolver));
         let outlets = outlets.map(|field| read_outlets(&field));
         Some(Self {
             redfish: whole(redfish)?,
             ipmi: whole(ipmi)?,
+            amt: whole(amt)?,
             wol: whole(wol)?,
             outlets: outlets.unwrap_or_default(),
             poll,
@@ -212,6 +222,16 @@ fn password(
     }
 }
 
+fn read_pin(text: &str) -> Result<String, String> {
+    if !is_key_pin(text) {
+        return Err(format!(
+            "`{}` is no fingerprint; write it as the event of the first contact shows it, \"sha256//\" and 44 characters",
+            text.escape_debug()
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 fn printable(text: &str, most: usize, what: &str) -> Result<(), String> {
     if text.is_empty() || text.len() > most || text.contains(char::is_control) {
         return Err(format!(
@@ -234,7 +254,7 @@ pub(super) fn machines(table: &Table<'_>, resolver: &Resolver<'_>) -> Vec<Machin
     machines
 }
 
-/// The machines that consoles may sit on, by name: `None` for one without IPMI.
+/// The machines that consoles may sit on, by name.
 pub(super) fn consoles_of(
     section: Option<&Field<'_>>,
     machines: &[Machine],
@@ -246,9 +266,12 @@ pub(super) fn consoles_of(
         let name = name.text();
         let read = machines.iter().find(|machine| machine.name == name);
         // Of one that could not be read, another fault would only repeat the first.
-        let has = field.inner(&["ipmi"]).is_some();
-        let ipmi = read.and_then(|machine| machine.ipmi.clone());
-        (name, (has, ipmi))
+        let has = ["ipmi", "amt"].map(|key| field.inner(&[key]).is_some());
+        let by = read.and_then(|machine| {
+            let ipmi = machine.ipmi.clone().map(SolBy::Ipmi);
+            ipmi.or_else(|| machine.amt.clone().map(SolBy::Amt))
+        });
+        (name, (has.contains(&true), by))
     };
     named.iter().map(one).collect()
 }

@@ -29,7 +29,7 @@ pub use console::{Console, Discover, Network, PlainDoor, PlainKind, Sessions, Sh
 pub use device::{Device, Ssh};
 pub use https::{Https, Pair};
 pub use lan::{Lan, LanAddress};
-pub use machine::{Ipmi, Machine, Method, Redfish, Wol};
+pub use machine::{Amt, Ipmi, Machine, Method, Redfish, Wol};
 pub use oob::{Mode, Oob, Probe};
 pub use pdu::{
     Gpio, GpioAt, GpioLine, Nut, OURS, ObjectId, OutletRef, POE, Pdu, PduKind, Powerman, Profile,
@@ -39,7 +39,9 @@ pub use pdu::{
 pub use problem::{Place, Problem, render};
 pub use record::{Carrier, Pattern, Proof, Record, Syslog, Transcripts};
 pub use secret::{Folders, Secret};
-pub use transport::{CableWire, Dtr, PortName, Position, Serial, SolPort, SshPort, Transport};
+pub use transport::{
+    CableWire, Dtr, PortName, Position, Serial, SolBy, SolPort, SshPort, Transport,
+};
 pub use uplink::{DoorName, MOST_UPLINKS, Sae, Uplink, UplinkKind, Wifi};
 pub use user::{Role, User, split_grant};
 

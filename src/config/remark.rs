@@ -54,6 +54,11 @@ pub(super) fn remarks(config: &Config) -> Vec<String> {
                 "machine.{name}: http:// sends the password in the open"
             ));
         }
+        if machine.amt.as_ref().is_some_and(|amt| !amt.tls) {
+            said.push(format!(
+                "machine.{name}: without TLS anybody on the LAN reads, and may change, what is asked of it"
+            ));
+        }
     }
     if config.users.is_empty() {
         said.push(

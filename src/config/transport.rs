@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use super::machine::Ipmi;
+use super::machine::{Amt, Ipmi};
 use super::reader::{Field, Table, suggest};
 use super::secret::{Found, Resolver, Secret};
 use crate::line::{Flow, Line};
@@ -34,17 +34,23 @@ pub enum Transport {
 /// The kinds of this version.
 pub(super) const KINDS: &[&str] = &["serial", "network", "ssh", "sol"];
 
-/// The machines of the file by name: has it a section of IPMI, and what is in there if that is good.
-pub(super) type Machines = BTreeMap<String, (bool, Option<Ipmi>)>;
+/// The machines of the file by name: has it a way to its console, and what is said of that if it is good.
+pub(super) type Machines = BTreeMap<String, (bool, Option<SolBy>)>;
 
 /// The console of a machine by Serial over LAN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SolPort {
     pub machine: String,
-    /// Of that machine.
-    pub ipmi: Ipmi,
-    /// Ends the session of whoever has the console.
+    pub by: SolBy,
+    /// Ends the session of whoever has the console. Not with AMT, which has no word for that.
     pub take_over: bool,
+}
+
+/// Whose Serial over LAN it is, with the settings of that machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SolBy {
+    Ipmi(Ipmi),
+    Amt(Amt),
 }
 
 /// A shell on another host. It has a password, a key or both.
@@ -145,12 +151,12 @@ fn read_network(mut table: Table<'_>) -> Option<Transport> {
 
 fn read_sol(mut table: Table<'_>, machines: &Machines) -> Option<SolPort> {
     let machine = table.need("machine", "write machine = \"NAME\" as in [machine.NAME]");
-    let take_over = table.take("take_over");
+    let take = table.take("take_over");
     table.finish();
-    let take_over = take_over.map_or(Some(false), |field| field.flag());
+    let take_over = take.as_ref().map_or(Some(false), Field::flag);
     let machine = machine?;
     let name = machine.text()?;
-    let Some((has, ipmi)) = machines.get(name) else {
+    let Some((has, by)) = machines.get(name) else {
         let known: Vec<&String> = machines.keys().collect();
         let hint = match known.as_slice() {
             [] => "this file has no [machine.…] section".to_owned(),
@@ -162,13 +168,21 @@ fn read_sol(mut table: Table<'_>, machines: &Machines) -> Option<SolPort> {
     };
     if !has {
         machine.wrong_so(
-            format!("machine {name} has no `ipmi`, which gives its console"),
-            format!("add ipmi = {{ … }} to [machine.{name}]"),
+            format!("machine {name} has neither `ipmi` nor `amt`, which give its console"),
+            format!("add ipmi = {{ … }} or amt = {{ … }} to [machine.{name}]"),
+        );
+    }
+    if take_over == Some(true)
+        && let (Some(SolBy::Amt(_)), Some(field)) = (by, &take)
+    {
+        field.wrong_so(
+            "AMT gives its console to one session and has no word that ends another's",
+            "remove it; the console is opened once it is free",
         );
     }
     Some(SolPort {
         machine: name.to_owned(),
-        ipmi: ipmi.clone()?,
+        by: by.clone()?,
         take_over: take_over?,
     })
 }

@@ -47,6 +47,8 @@ const RETRY_GONE: Duration = Duration::from_millis(500);
 const RETRY_FAILED: Duration = Duration::from_secs(2);
 /// How often a host that refused us is asked again: each try may count as an attack there, and lock the user out.
 const RETRY_REFUSED: Duration = Duration::from_secs(60);
+/// Where somebody else has it: first this long, then twice as long each time, up to [`RETRY_REFUSED`].
+const RETRY_TAKEN: Duration = Duration::from_secs(5);
 /// A port that lives shorter than this has a bad cable: it is tried less and less often, down to [`SLOWEST`].
 const STEADY: Duration = Duration::from_secs(5);
 const SLOWEST: Duration = Duration::from_secs(4);

@@ -13,13 +13,15 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 use super::plug::Roots;
-use crate::config::{Console, Line, Serial, Transport};
+use crate::config::{Console, Line, Serial, SolBy, Transport};
 use crate::event::Kind;
 use crate::line::{LineState, Order};
 use crate::pin::Pins;
 use crate::supervisor::context::Context;
 
 mod algorithms;
+mod amt_sol;
+mod firmware;
 mod reach;
 mod rfc2217;
 mod serial;
@@ -43,7 +45,7 @@ pub(super) enum Error {
     /// The host shows another key than the one that is trusted. `what` is its name among the pins.
     #[error(
         "{port} has another host key, {found}, than the trusted {pinned}; {}",
-        remedy(*.by_config)
+        remedy(what, *.by_config)
     )]
     Distrusted {
         port: String,
@@ -55,6 +57,9 @@ pub(super) enum Error {
     },
     #[error("{port} is used by another program")]
     Busy { port: String },
+    /// Over the network: there, and somebody else has it for now, maybe a session of ours that broke off.
+    #[error("{port}: {why}")]
+    Taken { port: String, why: String },
     #[error("{port} is no serial port")]
     NotATty { port: String },
     #[error("{port} does not do {what}")]
@@ -93,11 +98,11 @@ impl Error {
     }
 }
 
-fn remedy(by_config: bool) -> &'static str {
-    if by_config {
-        "`host_key` in oobd.toml says which"
-    } else {
-        "if the host has a new one, `oobctl console trust` accepts it"
+fn remedy(what: &str, by_config: bool) -> &'static str {
+    match (by_config, what.starts_with("tls ")) {
+        (true, true) => "`pin` in oobd.toml says which",
+        (true, false) => "`host_key` in oobd.toml says which",
+        (false, _) => "if the host has a new one, `oobctl console trust` accepts it",
     }
 }
 
@@ -237,7 +242,14 @@ impl Place {
                 Box::pin(ssh::open(self.to_string(), lan, trust, wanted))
             }
             Transport::Sol(wanted) => {
-                Box::pin(sol::open(self.to_string(), self.lan.clone(), wanted))
+                let (port, lan) = (self.to_string(), self.lan.clone());
+                match wanted.by {
+                    SolBy::Ipmi(ipmi) => Box::pin(sol::open(port, lan, ipmi, wanted.take_over)),
+                    SolBy::Amt(amt) => {
+                        let pins = self.trust.pins.clone();
+                        Box::pin(amt_sol::open(port, lan, pins, wanted.machine, amt))
+                    }
+                }
             }
         }
     }

@@ -1,4 +1,6 @@
 //! A connection to a device, plain or over TLS with a pinned key. Knows no HTTP.
+//!
+//! Protocols that are no HTTP have theirs by [`dial`].
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,73 +38,119 @@ pub struct Pinned {
 }
 
 /// Name of a device's key among the pins.
-fn what(address: SocketAddr) -> String {
+#[must_use]
+pub fn pin_name(address: SocketAddr) -> String {
     format!("tls {address}")
 }
 
-/// A connection to a device, plain or behind TLS.
-pub enum Stream {
+/// Where to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dial {
+    /// Names the device in errors.
+    pub host: String,
+    pub address: SocketAddr,
+    pub tls: bool,
+    /// Its key's name among the pins; one for all ports of a device that show the same key. See [`pin_name`].
+    pub what: String,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub struct Stream(Kind);
+
+#[derive(Debug)]
+enum Kind {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Connects by the LAN's interface within `limit`, and checks the key: before this is back, nothing is asked of anybody.
+impl Stream {
+    /// A connection as it is.
+    #[must_use]
+    pub fn plain(stream: TcpStream) -> Self {
+        Self(Kind::Plain(stream))
+    }
+
+    /// Can nobody on the way read along?
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        matches!(self.0, Kind::Tls(_))
+    }
+}
+
+/// As [`dial`], to where a URL points.
 ///
 /// # Errors
-/// [`Error::Unreached`], [`Error::Distrusted`], [`Error::Pin`].
+/// Those of [`dial`].
 pub(super) async fn open(
     url: &Url,
     lan: &str,
     trust: &Trust,
     limit: Duration,
 ) -> Result<(Stream, Option<Pinned>), Error> {
+    let to = Dial {
+        host: url.authority(),
+        address: url.address(),
+        tls: url.is_tls(),
+        what: pin_name(url.address()),
+    };
+    dial(&to, lan, trust, limit).await
+}
+
+/// Connects by the LAN's interface within `limit`, and checks the key: before this is back, nothing is asked of anybody.
+///
+/// # Errors
+/// [`Error::Unreached`], [`Error::Distrusted`], [`Error::Pin`].
+pub async fn dial(
+    to: &Dial,
+    lan: &str,
+    trust: &Trust,
+    limit: Duration,
+) -> Result<(Stream, Option<Pinned>), Error> {
     let opening = async {
         let unreached = |why: String| Error::Unreached {
-            host: url.authority(),
+            host: to.host.clone(),
             why,
         };
-        let stream = tcp::connect(lan, url.address()).await.map_err(|error| {
+        let stream = tcp::connect(lan, to.address).await.map_err(|error| {
             unreached(match error.raw_os_error() {
                 Some(libc::ENODEV) => format!("there is no interface {lan}"),
                 _ => tcp::reason(&error),
             })
         })?;
-        if !url.is_tls() {
-            return Ok((Stream::Plain(stream), None));
+        if !to.tls {
+            return Ok((Stream::plain(stream), None));
         }
-        secure(&url.authority(), url.address(), trust, stream).await
+        secure(to, trust, stream).await
     };
     let opened = timeout(limit, Box::pin(opening)).await;
     opened.unwrap_or_else(|_| {
         Err(Error::Unreached {
-            host: url.authority(),
+            host: to.host.clone(),
             why: format!("no connection within {} s", limit.as_secs_f32()),
         })
     })
 }
 
-/// Speaks TLS on a connection that is open to `address`, and checks the key: before this is back, nothing is asked of anybody. For
-/// HTTP, and for what begins plain (STARTTLS). `host` is for errors. Has no limit of its own.
+/// Speaks TLS on a connection that is open already, as after STARTTLS, and checks the key as [`dial`] does. Has no limit of its own.
 ///
 /// # Errors
-/// [`Error::Unreached`], [`Error::Distrusted`], [`Error::Pin`].
+/// Those of [`dial`].
 pub async fn secure(
-    host: &str,
-    address: SocketAddr,
+    to: &Dial,
     trust: &Trust,
     stream: TcpStream,
 ) -> Result<(Stream, Option<Pinned>), Error> {
-    let (stream, pinned) = shake(host.to_owned(), address, trust, stream).await?;
-    Ok((Stream::Tls(Box::new(stream)), pinned))
+    let (stream, pinned) = shake(to, trust, stream).await?;
+    Ok((Stream(Kind::Tls(Box::new(stream))), pinned))
 }
 
 async fn shake(
-    host: String,
-    address: SocketAddr,
+    to: &Dial,
     trust: &Trust,
     stream: TcpStream,
 ) -> Result<(TlsStream<TcpStream>, Option<Pinned>), Error> {
-    let what = what(address);
+    let (host, what) = (to.host.clone(), to.what.clone());
     let kept = |source| Error::Pin {
         host: host.clone(),
         source,
@@ -126,7 +174,7 @@ async fn shake(
         why,
     };
     let config = tls::judged(judge).map_err(|error| unreached(chain(&error)))?;
-    let name = ServerName::from(address.ip());
+    let name = ServerName::from(to.address.ip());
     let shaken = TlsConnector::from(Arc::new(config))
         .connect(name, stream)
         .await;
@@ -185,9 +233,9 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => match Pin::new(stream).poll_read(cx, buf) {
+        match &mut self.get_mut().0 {
+            Kind::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Kind::Tls(stream) => match Pin::new(stream).poll_read(cx, buf) {
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     Poll::Ready(Ok(()))
                 }
@@ -203,23 +251,23 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        match &mut self.get_mut().0 {
+            Kind::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Kind::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        match &mut self.get_mut().0 {
+            Kind::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Kind::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        match &mut self.get_mut().0 {
+            Kind::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

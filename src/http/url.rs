@@ -72,6 +72,16 @@ impl Url {
         })
     }
 
+    /// The root of what answers at this address.
+    #[must_use]
+    pub fn of(tls: bool, address: SocketAddr) -> Self {
+        Self {
+            tls,
+            address,
+            target: "/".into(),
+        }
+    }
+
     /// The URL that a reference on this page means: a whole URL, a path from the root, or a path beside this one.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Which owners there are and in which order they start. A new kind of owner is one variant here.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -9,13 +10,14 @@ use super::context::{Context, Dirs};
 use super::owner::{Fault, Run, Spec};
 use crate::access::Directory;
 use crate::config::{
-    Config, Console, DoorPorts, Https, Lan, Machine, Oob, Pdu, PlainDoor, Probe, Ssh, Uplink, Ups,
+    Amt, Config, Console, DoorPorts, Https, Lan, Machine, Oob, Pdu, PlainDoor, Probe, Ssh, Uplink,
+    Ups,
 };
 use crate::console::export::Keeping;
 use crate::console::plug::{self, Plugs, Roots};
 use crate::journal::Reader;
 use crate::state::Store;
-use crate::{api, bmc, console, control, link, plain, power, ssh, uplink};
+use crate::{api, bmc, console, control, link, plain, power, screen, ssh, uplink};
 
 /// One owner with all of its configuration: two equal parts need no restart at a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,18 @@ pub enum Part {
     Machine {
         machine: Machine,
         lan: String,
+    },
+    /// The screen of a machine with AMT.
+    Screen {
+        machine: String,
+        amt: Amt,
+        lan: String,
+    },
+    /// Looks for Intel AMT when it is asked.
+    Scan {
+        lan: String,
+        /// Addresses that machines of the configuration have, and their names.
+        known: Vec<(IpAddr, String)>,
     },
     /// A plain door of one console.
     Plain {
@@ -124,6 +138,17 @@ pub fn parts(config: &Config) -> Vec<Part> {
                 lan: lan_interface.clone(),
             }),
     );
+    parts.extend(config.machines.iter().filter_map(|machine| {
+        Some(Part::Screen {
+            machine: machine.name.clone(),
+            amt: machine.amt.clone()?,
+            lan: lan_interface.clone(),
+        })
+    }));
+    parts.push(Part::Scan {
+        lan: lan_interface.clone(),
+        known: known(config),
+    });
     parts.push(Part::Record(keeping(config)));
     parts.push(Part::Control);
     parts.push(Part::Ssh {
@@ -149,6 +174,12 @@ pub fn parts(config: &Config) -> Vec<Part> {
         probe: config.probe.clone(),
     }));
     parts
+}
+
+/// The machines that Intel AMT is configured of.
+fn known(config: &Config) -> Vec<(IpAddr, String)> {
+    let one = |machine: &Machine| Some((machine.amt.as_ref()?.host, machine.name.clone()));
+    config.machines.iter().filter_map(one).collect()
 }
 
 /// The consoles that have an SSH port of their own.
@@ -182,6 +213,8 @@ impl Part {
             Self::Pdu { pdu, .. } => format!("pdu.{}", pdu.name),
             Self::Ups { ups, .. } => format!("ups.{}", ups.name),
             Self::Machine { machine, .. } => format!("machine.{}", machine.name),
+            Self::Screen { machine, .. } => format!("screen.{machine}"),
+            Self::Scan { .. } => "scan".into(),
             Self::Plain { console, door } => format!("{}.{console}", door.kind),
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
             Self::Indicator { .. } => "indicator".into(),
@@ -232,6 +265,8 @@ impl Part {
             Self::Pdu { pdu, lan } => boxed(power::run(ctx, pdu, lan)),
             Self::Ups { ups, lan } => boxed(power::run_ups(ctx, ups, lan)),
             Self::Machine { machine, lan } => boxed(bmc::run(ctx, machine, lan, store.watch())),
+            Self::Screen { machine, amt, lan } => boxed(screen::run(ctx, machine, amt, lan)),
+            Self::Scan { lan, known } => boxed(bmc::scan::run(ctx, lan, known)),
             Self::Plain { console, door } => {
                 boxed(plain::run(ctx, console, door, access, store, journal))
             }

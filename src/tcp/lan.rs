@@ -47,6 +47,17 @@ pub async fn connect_udp(interface: &str, target: SocketAddr) -> io::Result<UdpS
     Ok(socket)
 }
 
+/// A UDP socket of the LAN's interface that talks to many hosts, or to many of loopback. Anybody is heard.
+///
+/// # Errors
+/// What the kernel says; `ENODEV` when there is no such interface.
+pub async fn udp(interface: &str, loopback: bool) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
+    let device = if loopback { "lo" } else { interface };
+    SockRef::from(&socket).bind_device(Some(device.as_bytes()))?;
+    Ok(socket)
+}
+
 fn device(interface: &str, target: SocketAddr) -> &str {
     if target.ip().is_loopback() {
         "lo"

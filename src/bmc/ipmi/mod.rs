@@ -20,7 +20,7 @@ mod sensor;
 #[cfg(test)]
 mod tests;
 mod units;
-mod words;
+pub(in crate::bmc) mod words;
 
 pub use crate::ipmi::{Error, Limits};
 pub use boot::{Boot, BootDevice};

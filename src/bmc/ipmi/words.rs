@@ -17,7 +17,7 @@ type States = &'static [(&'static str, Severity)];
 
 /// The sensor type's name.
 #[must_use]
-pub(super) fn sensor_type(number: u8) -> &'static str {
+pub(in crate::bmc) fn sensor_type(number: u8) -> &'static str {
     match number {
         0x01 => "Temperature",
         0x02 => "Voltage",
@@ -376,7 +376,7 @@ fn specific(sensor_type: u8) -> States {
 /// What it means that this state (0 to 14) of a sensor is asserted. States of vendors have numbers for names, and nobody
 /// knows how bad they are.
 #[must_use]
-pub(super) fn state(reading_type: u8, sensor_type: u8, offset: u8) -> (String, Severity) {
+pub(in crate::bmc) fn state(reading_type: u8, sensor_type: u8, offset: u8) -> (String, Severity) {
     let states = match reading_type {
         0x6f => specific(sensor_type),
         other => generic(other),

@@ -1,5 +1,6 @@
 //! The ways to a machine: each kind is one file, and one line in [`open`].
 
+mod amt;
 mod ipmi;
 pub(super) mod outlets;
 mod redfish;
@@ -28,6 +29,7 @@ pub(super) fn open(
             Box::new(redfish::Redfish::new(wanted, lan, &dirs.state, tracker))
         }
         Method::Ipmi => Box::new(ipmi::Ipmi::new(machine.ipmi.clone()?, lan)),
+        Method::Amt => Box::new(amt::Amt::new(&machine.amt.clone()?, lan, &ctx.dirs.state)),
         Method::Outlets => {
             let (outlets, commands) = (machine.outlets.clone(), ctx.commands.clone());
             let state = state.clone();

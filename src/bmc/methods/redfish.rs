@@ -14,10 +14,11 @@ use crate::bmc::redfish::types::{
     BootFor, LogSeverity, MediaSlot, Scalar, SensorKind, SensorState,
 };
 use crate::bmc::redfish::{Access, Bmc, Error, Intent, Patience, is_untaken, types};
+use crate::bmc::trust::Keys;
 use crate::config::Redfish as Wanted;
 use crate::event::Kind;
 use crate::fault::chain;
-use crate::http::{self, Trust};
+use crate::http::Trust;
 use crate::machine::{BiosAttribute, Boot, BootTarget, Health, LogEntry, Medium, Part, Sensor};
 use crate::pin::Pins;
 use crate::reset::{PowerState, Verb};
@@ -48,15 +49,12 @@ pub(super) struct Redfish {
     verbs: Vec<Verb>,
     /// Read at the first question.
     verbs_known: bool,
-    pins: Pins,
-    /// The certificate that was shown last and is not trusted: its name among the pins, and its fingerprint.
-    distrusted: Option<(String, String)>,
+    keys: Keys,
     /// Where images of this board are.
     images: PathBuf,
     /// Files in drives, by the drive's URI. After a restart of oobd a controller asks for them in vain.
     served: BTreeMap<String, Served>,
     tracker: TaskTracker,
-    events: Vec<Kind>,
 }
 
 impl Redfish {
@@ -91,18 +89,18 @@ impl Redfish {
             bmc: None,
             verbs: crate::reset::VERBS.to_vec(),
             verbs_known: false,
-            pins,
-            distrusted: None,
+            keys: Keys::new(pins),
             images: state.join("images"),
             served: BTreeMap::new(),
             tracker: tracker.clone(),
-            events: Vec::new(),
         }
     }
 
     async fn carry_out(&mut self, request: Request) -> Result<Answer, Fault> {
         if request == Request::Trust {
-            return self.trust().await;
+            self.keys.trust().await?;
+            self.bmc = None;
+            return Ok(Answer::Done);
         }
         let reads = request.is_read();
         if self.bmc.is_none() {
@@ -112,12 +110,8 @@ impl Redfish {
             }
         }
         let answer = self.question(request).await;
-        if let Some(pinned) = self.bmc.as_mut().and_then(Bmc::take_pinned) {
-            self.events.push(Kind::Pinned {
-                what: pinned.what,
-                fingerprint: pinned.fingerprint,
-            });
-        }
+        self.keys
+            .pinned(self.bmc.as_mut().and_then(Bmc::take_pinned));
         answer.map_err(|error| match error {
             Trouble::Bmc(error) => {
                 let fault = self.fault(&error, reads);
@@ -216,7 +210,7 @@ impl Redfish {
                 Answer::Done
             }
             Request::Parts => Answer::Parts(parts(bmc.storage().await?)),
-            Request::Identify { .. } | Request::Trust => {
+            Request::Identify { .. } | Request::Trust | Request::Amt(_) => {
                 return Err(Trouble::Ours("Redfish cannot do this here".into()));
             }
         })
@@ -250,47 +244,12 @@ impl Redfish {
         Ok(Answer::Done)
     }
 
-    async fn trust(&mut self) -> Result<Answer, Fault> {
-        let Some((what, found)) = self.distrusted.take() else {
-            let why = "it showed no certificate that is not trusted";
-            return Err(Fault::Declined(why.into()));
-        };
-        let (pins, name, print) = (self.pins.clone(), what.clone(), found.clone());
-        let set = tokio::task::spawn_blocking(move || pins.set(&name, &print)).await;
-        if let Err(error) = set.map_err(std::io::Error::other).flatten() {
-            return Err(Fault::Declined(format!("it cannot be kept: {error}")));
-        }
-        self.bmc = None;
-        self.events.push(Kind::Pinned {
-            what,
-            fingerprint: found,
-        });
-        Ok(Answer::Done)
-    }
-
     /// What an error means for what was asked. `harmless`: nothing was asked that changes anything.
     fn fault(&mut self, error: &Error, harmless: bool) -> Fault {
         let text = chain(error);
         match error {
             Error::WrongPassword { .. } => Fault::Locked(text),
-            Error::Http(http::Error::Distrusted {
-                what,
-                pinned,
-                found,
-                by_config,
-                ..
-            }) => {
-                let new = (what.clone(), found.clone());
-                if self.distrusted.as_ref() != Some(&new) {
-                    self.events.push(Kind::PinMismatch {
-                        what: what.clone(),
-                        pinned: pinned.clone(),
-                        found: found.clone(),
-                    });
-                }
-                self.distrusted = (!by_config).then_some(new);
-                Fault::Locked(text)
-            }
+            Error::Http(error) if self.keys.distrusts(error) => Fault::Locked(text),
             Error::Http(error) if error.is_login() => Fault::Locked(text),
             _ if error.maybe_done() && !harmless => Fault::Unsure(text),
             Error::Failed { .. } if !harmless => Fault::Unsure(text),
@@ -536,7 +495,7 @@ impl Device for Redfish {
     }
 
     fn events(&mut self) -> Vec<Kind> {
-        std::mem::take(&mut self.events)
+        self.keys.events()
     }
 
     fn close(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

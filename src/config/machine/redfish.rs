@@ -1,10 +1,9 @@
 //! `redfish = { url = "https://10.0.0.31", username = "admin", password = "@secret:bmc" }`: a controller that speaks Redfish.
 
-use super::{password, printable};
+use super::{password, printable, read_pin};
 use crate::config::reader::Field;
 use crate::config::secret::{Resolver, Secret};
 use crate::http::Url;
-use crate::tls::is_key_pin;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redfish {
@@ -53,14 +52,4 @@ fn read_url(text: &str) -> Result<Url, String> {
             text.escape_debug()
         )
     })
-}
-
-fn read_pin(text: &str) -> Result<String, String> {
-    if !is_key_pin(text) {
-        return Err(format!(
-            "`{}` is no fingerprint; write it as the event of the first contact shows it, \"sha256//\" and 44 characters",
-            text.escape_debug()
-        ));
-    }
-    Ok(text.to_owned())
 }

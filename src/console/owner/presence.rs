@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    Link, Owner, RETRY_FAILED, RETRY_GONE, RETRY_REFUSED, SLOWEST, SLOWEST_REMOTE, STEADY,
+    Link, Owner, RETRY_FAILED, RETRY_GONE, RETRY_REFUSED, RETRY_TAKEN, SLOWEST, SLOWEST_REMOTE,
+    STEADY,
 };
 use crate::clock::{Instant, Timestamp};
 use crate::command::Refusal;
@@ -74,12 +75,19 @@ impl Owner<'_> {
         } else {
             PortPhase::Failed
         };
+        let taken = matches!(error, port::Error::Taken { .. });
+        if taken {
+            self.retry = self.retry.max(RETRY_TAKEN);
+        }
         let wait = match phase {
+            PortPhase::Failed if taken => self.retry,
             PortPhase::Failed if self.place.is_remote() => RETRY_REFUSED,
             PortPhase::Failed => RETRY_FAILED,
             PortPhase::Open | PortPhase::Gone => self.retry,
         };
-        if self.place.is_remote() {
+        if taken {
+            self.retry = (self.retry * 2).min(RETRY_REFUSED);
+        } else if self.place.is_remote() {
             // What an early end has set, stays.
             self.retry = (self.retry * 2).min(SLOWEST.max(self.retry));
         }

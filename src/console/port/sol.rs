@@ -2,25 +2,18 @@
 
 use std::sync::Arc;
 use std::task::{self, Poll};
-use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-
-use super::{Control, Doing, Error, Moved, Port, standing};
-use crate::config::SolPort;
+use super::firmware::Breaks;
+use super::{Control, Error, Moved, Port, standing};
+use crate::config::Ipmi;
 use crate::fault::chain;
 use crate::ipmi::sol::{self, Sol};
 use crate::ipmi::{self, Limits, Login};
-use crate::line::{LineState, Order};
-
-/// A break that waits until the port takes its next turn.
-type Ask = oneshot::Sender<()>;
+use crate::line::LineState;
 
 struct Machine {
-    port: String,
     sol: Sol,
-    asks: mpsc::Receiver<Ask>,
-    asking: mpsc::Sender<Ask>,
+    breaks: Breaks,
 }
 
 /// Opens a session by the interface `lan` and activates the console in it.
@@ -30,25 +23,21 @@ struct Machine {
 pub(super) async fn open(
     port: String,
     lan: Arc<str>,
-    wanted: SolPort,
+    ipmi: Ipmi,
+    take_over: bool,
 ) -> Result<Box<dyn Port>, Error> {
-    let bmc = wanted.ipmi.host;
-    let password = wanted.ipmi.password.expose().as_bytes();
-    let opened = match Login::new(bmc, &wanted.ipmi.username, password) {
+    let bmc = ipmi.host;
+    let password = ipmi.password.expose().as_bytes();
+    let opened = match Login::new(bmc, &ipmi.username, password) {
         Ok(login) => {
             let limits = Limits::default();
-            Sol::open(&lan, bmc, &login, limits, None, wanted.take_over).await
+            Sol::open(&lan, bmc, &login, limits, None, take_over).await
         }
         Err(error) => Err(error),
     };
-    let sol = opened.map_err(|error| fault(&port, &error, wanted.take_over))?;
-    let (asking, asks) = mpsc::channel(1);
-    Ok(Box::new(Machine {
-        port,
-        sol,
-        asks,
-        asking,
-    }))
+    let sol = opened.map_err(|error| fault(&port, &error, take_over))?;
+    let breaks = Breaks::new(port, "the line belongs to the BMC");
+    Ok(Box::new(Machine { sol, breaks }))
 }
 
 fn fault(port: &str, error: &ipmi::Error, take_over: bool) -> Error {
@@ -72,10 +61,8 @@ impl Port for Machine {
         output: &[u8],
         read: bool,
     ) -> Poll<Moved> {
-        while let Poll::Ready(Some(done)) = self.asks.poll_recv(context) {
+        if self.breaks.poll_asked(context) {
             self.sol.send_break();
-            // Who asked may have left.
-            let _ = done.send(());
         }
         match self.sol.poll_turn(context, input, output, read) {
             Poll::Ready(sol::Moved::Read(count)) => Poll::Ready(Moved::Read(count)),
@@ -86,10 +73,7 @@ impl Port for Machine {
     }
 
     fn control(&self) -> Result<Arc<dyn Control>, Error> {
-        Ok(Arc::new(Handle {
-            port: self.port.clone(),
-            asking: self.asking.clone(),
-        }))
+        Ok(self.breaks.control())
     }
 
     fn state(&self) -> LineState {
@@ -98,37 +82,5 @@ impl Port for Machine {
 
     fn discard_output(&mut self) {
         self.sol.discard_output();
-    }
-}
-
-/// A break, and nothing else: the line belongs to the BMC.
-struct Handle {
-    port: String,
-    asking: mpsc::Sender<Ask>,
-}
-
-impl Control for Handle {
-    fn apply(&self, order: Order) -> Doing<LineState> {
-        let port = self.port.clone();
-        Box::pin(async move {
-            match order {
-                Order::Look => Ok(standing()),
-                _ => Err(Error::Unsupported {
-                    port,
-                    what: "line settings: the line belongs to the BMC".into(),
-                }),
-            }
-        })
-    }
-
-    /// Its length is the BMC's choice.
-    fn timed_break(&self, _length: Duration) -> Option<Doing<()>> {
-        let (port, asking) = (self.port.clone(), self.asking.clone());
-        Some(Box::pin(async move {
-            let gone = || Error::Gone { port: port.clone() };
-            let (done, sent) = oneshot::channel();
-            asking.send(done).await.map_err(|_| gone())?;
-            sent.await.map_err(|_| gone())
-        }))
     }
 }

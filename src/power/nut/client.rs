@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::words::{self, Abilities, Variables, quote};
 use crate::clock::Instant;
 use crate::config::Nut;
-use crate::http::{Stream, Trust, secure};
+use crate::http::{Dial, Stream, Trust, pin_name, secure};
 use crate::power::driver::Fault;
 use crate::power::plug;
 use crate::power::wire::{self, Wire};
@@ -247,14 +247,20 @@ impl Client {
                     "upsd at {host} does not speak TLS ({said}), and `starttls = true` wants it: it is asked nothing"
                 )));
             }
-            let secured = secure(&host.to_string(), host, &self.trust, wire.into_stream()?).await;
+            let to = Dial {
+                host: host.to_string(),
+                address: host,
+                tls: true,
+                what: pin_name(host),
+            };
+            let secured = secure(&to, &self.trust, wire.into_stream()?).await;
             let (stream, pinned) = secured.map_err(plug::fault)?;
             if let Some(pinned) = pinned {
                 tracing::info!(what = pinned.what, key = pinned.fingerprint, "pinned");
             }
             stream
         } else {
-            Stream::Plain(plain)
+            Stream::plain(plain)
         };
         Ok(Link {
             wire: Wire::new(stream),

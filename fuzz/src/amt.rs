@@ -1,0 +1,4 @@
+//! What an Intel AMT device answers.
+
+#[path = "wsman.rs"]
+pub mod wsman;

@@ -1,0 +1,127 @@
+//! Formats of pixels on the wire (RFC 6143 §7.4), to and from 0x00RRGGBB.
+
+use super::Bad;
+
+/// True colour of 8, 16 or 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// Bytes per pixel: 1, 2 or 4.
+    pub bytes: usize,
+    pub depth: u8,
+    pub big_endian: bool,
+    /// Largest value and place of red, green, blue.
+    pub most: [u16; 3],
+    pub shift: [u8; 3],
+}
+
+impl Format {
+    /// What AMT sends unless told otherwise.
+    pub const RGB565: Self = Self {
+        bytes: 2,
+        depth: 16,
+        big_endian: false,
+        most: [31, 63, 31],
+        shift: [11, 5, 0],
+    };
+    /// What AMT sends of a screen that is too large for 16 bits.
+    pub const RGB332: Self = Self {
+        bytes: 1,
+        depth: 8,
+        big_endian: false,
+        most: [7, 7, 3],
+        shift: [5, 2, 0],
+    };
+    /// What viewers get unless they say otherwise.
+    pub const RGB888: Self = Self {
+        bytes: 4,
+        depth: 24,
+        big_endian: false,
+        most: [255, 255, 255],
+        shift: [16, 8, 0],
+    };
+
+    /// The sixteen bytes of a message.
+    #[must_use]
+    pub fn encode(self) -> [u8; 16] {
+        let bits = u8::try_from(self.bytes * 8).unwrap_or(u8::MAX);
+        let mut out = [0; 16];
+        let [red, green, blue] = self.most.map(u16::to_be_bytes);
+        let head = [bits, self.depth, u8::from(self.big_endian), 1];
+        let all = head.iter().chain(&red).chain(&green).chain(&blue);
+        for (slot, byte) in out.iter_mut().zip(all.chain(&self.shift)) {
+            *slot = *byte;
+        }
+        out
+    }
+
+    /// # Errors
+    /// [`Bad::Format`] for colour maps and sizes that nobody uses.
+    pub fn parse(bytes: [u8; 16]) -> Result<Self, Bad> {
+        let [
+            bits,
+            depth,
+            big,
+            colours,
+            r1,
+            r0,
+            g1,
+            g0,
+            b1,
+            b0,
+            r,
+            g,
+            b,
+            ..,
+        ] = bytes;
+        let format = Self {
+            bytes: usize::from(bits / 8),
+            depth,
+            big_endian: big != 0,
+            most: [[r1, r0], [g1, g0], [b1, b0]].map(u16::from_be_bytes),
+            shift: [r, g, b],
+        };
+        let good =
+            matches!(bits, 8 | 16 | 32) && colours != 0 && format.most.iter().all(|most| *most > 0);
+        if good && format.shift.iter().all(|shift| *shift < bits) {
+            Ok(format)
+        } else {
+            Err(Bad::Format)
+        }
+    }
+
+    /// A pixel of so many bytes as are there.
+    pub(super) fn read(self, bytes: &[u8]) -> u32 {
+        let fold = |sum: u32, byte: &u8| sum << 8 | u32::from(*byte);
+        let value = if self.big_endian {
+            bytes.iter().fold(0, fold)
+        } else {
+            bytes.iter().rev().fold(0, fold)
+        };
+        let mut colour = 0;
+        for (most, shift) in self.most.into_iter().zip(self.shift) {
+            let most = u32::from(most);
+            let part = (value >> shift) & most;
+            colour = colour << 8 | (part * 255 + most / 2) / most & 0xff;
+        }
+        colour
+    }
+
+    pub(super) fn write(self, colour: u32, out: &mut Vec<u8>) {
+        let [_, red, green, blue] = colour.to_be_bytes();
+        let mut value = 0_u32;
+        for (part, (most, shift)) in [red, green, blue]
+            .into_iter()
+            .zip(self.most.into_iter().zip(self.shift))
+        {
+            let part = (u32::from(part) * u32::from(most) + 127) / 255;
+            value |= part << shift;
+        }
+        let little = value.to_le_bytes();
+        let bytes = little.get(..self.bytes).unwrap_or_default();
+        if self.big_endian {
+            out.extend(bytes.iter().rev());
+        } else {
+            out.extend(bytes);
+        }
+    }
+}
