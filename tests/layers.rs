@@ -139,7 +139,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("ssh", &[DEVICE, DOOR, &["cli", "control"]]),
     // Carries out what the control door does, in JSON.
     ("api", &[DEVICE, DOOR, &["control", "rfb", "tls"]]),
-    ("plain", &[DEVICE, DOOR]),
+    ("plain", &[DEVICE, DOOR, &["control"]]),
     ("control", &[DEVICE, DOOR]),
     // The client's side of the control socket.
     ("cli", &[DEVICE, DOOR, &["control"]]),

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::access::Right;
 use crate::command::Start;
+use crate::control::{self, Identity, PersonsPower};
 use crate::session::{self, HISTORY, Manner};
 
 use super::answer::{Fault, Query};
@@ -111,7 +112,12 @@ async fn serve(
         let seat = match guest {
             Ok(mut guest) => {
                 guest.types &= write;
-                guest.sit(&house.commands, manner).await
+                let seat = guest.sit(&house.commands, manner).await;
+                let identity = Identity::User(caller.person.name.clone());
+                let from = caller.from();
+                let asker = control::Caller { identity, from };
+                let power = PersonsPower::new(house.control.clone(), asker);
+                seat.map(|seat| seat.with_power(Arc::new(power)))
             }
             Err(refusal) => Err(refusal),
         };

@@ -66,6 +66,7 @@ pub(super) enum Say<'a> {
 enum Said {
     Break { millis: Option<u64> },
     TakeWriter {},
+    Power {},
     Eof {},
 }
 
@@ -251,6 +252,7 @@ impl session::Keyboard for Keyboard {
                 Message::Text(text) => match serde_json::from_str(&text) {
                     Ok(Said::Break { millis }) => return Ok(Heard::Break { millis }),
                     Ok(Said::TakeWriter {}) => return Ok(Heard::TakeWriter),
+                    Ok(Said::Power {}) => return Ok(Heard::Power),
                     Ok(Said::Eof {}) => return Ok(Heard::Eof),
                     Err(e) => {
                         // A client that does not read its errors need not get them.
@@ -309,6 +311,7 @@ mod tests {
             (r#"{"type":"break"}"#, true),
             (r#"{"type":"break","millis":250}"#, true),
             (r#"{"type":"take_writer"}"#, true),
+            (r#"{"type":"power"}"#, true),
             (r#"{"type":"eof"}"#, true),
             (r#"{"type":"break","milis":250}"#, false),
             (r#"{"type":"reboot"}"#, false),

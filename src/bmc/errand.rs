@@ -93,14 +93,21 @@ impl Errand {
         let ways = self.ways.clone();
         let mut doubt = None;
         for way in &ways {
-            let Some(plan) = plan(verb, &way.verbs()) else {
+            let Some(mut planned) = plan(verb, &way.verbs()) else {
                 continue;
             };
-            let came = match plan {
-                Plan::Plain(step) => self.plain(way, verb, step).await,
-                Plan::AwayAndOn(away) => self.away_and_on(way, away).await,
+            let came = loop {
+                let came = match planned {
+                    Plan::Plain(step) => self.plain(way, verb, step).await,
+                    Plan::AwayAndOn(away) => self.away_and_on(way, away).await,
+                };
+                self.note(way.name, &came).await;
+                // A way that refused may have learnt what it cannot do: then it may have another plan.
+                match (&came, plan(verb, &way.verbs())) {
+                    (Came::Nothing(_), Some(other)) if other != planned => planned = other,
+                    _ => break came,
+                }
             };
-            self.note(way.name, &came).await;
             match came {
                 Came::Confirmed => return self.end(Outcome::Confirmed, String::new()),
                 Came::Nothing(_) => {}

@@ -218,7 +218,11 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
         field.wrong(format!("port {} is in use by `ssh` already", ssh.port));
     }
     let pdu_names = pdu::names(pdus.as_ref());
-    let pdus = section(pdus).map_or_else(Vec::new, |table| pdu::pdus(&table, resolver));
+    let machine_names = pdu::names(machines.as_ref());
+    let pdus = section(pdus).map_or_else(Vec::new, |table| {
+        pdu::check_feeds(&table, &machine_names);
+        pdu::pdus(&table, resolver)
+    });
     let upses = section(upses).map_or_else(Vec::new, |table| pdu::upses(&table, resolver));
     let machine_section = machines.clone();
     let machines = section(machines).map_or_else(Vec::new, |table| {

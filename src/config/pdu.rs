@@ -223,6 +223,33 @@ pub(super) fn check_outlets(consoles: &Table<'_>, known: &[String]) {
     }
 }
 
+/// Notes what outlets feed that is neither the board's own nor a machine. `machines` are the names of all `[machine.…]` sections.
+pub(super) fn check_feeds(pdus: &Table<'_>, machines: &[String]) {
+    let known: Vec<&str> = OURS
+        .into_iter()
+        .chain(machines.iter().map(String::as_str))
+        .collect();
+    for (_, pdu) in pdus.named() {
+        let outlets = pdu.inner(&["outlet"]).filter(Field::is_table);
+        let outlets = outlets.as_ref().and_then(Field::table);
+        for (_, outlet) in outlets.map(|table| table.named()).unwrap_or_default() {
+            let Some(field) = outlet.inner(&["feeds"]) else {
+                continue;
+            };
+            for item in items(&field) {
+                if let Some(text) = item.str()
+                    && values::name(text).is_ok()
+                    && !known.contains(&text)
+                {
+                    let hint = suggest(text, &known, '"');
+                    let text = text.escape_debug();
+                    item.wrong_so(format!("there is no machine \"{text}\""), hint);
+                }
+            }
+        }
+    }
+}
+
 /// The names of the sections, good or not: a reference to a bad one is no second fault.
 pub(super) fn names(table: Option<&Field<'_>>) -> Vec<String> {
     let table = table

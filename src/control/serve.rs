@@ -16,12 +16,14 @@ use crate::command::{Attach, Command, Commands, Input, Output, Refusal, Start};
 use crate::config::{self, Folders};
 use crate::event::{Event, Kind};
 use crate::journal;
+use crate::session::Panel;
 use crate::state::{State, Store};
 use crate::supervisor::context::{Context, Dirs};
 
 use super::act::Outcome;
 use super::follow::Follow;
 use super::log;
+use super::power::PersonsPower;
 use super::view;
 use super::wire::{self, Error, Query, Request, Response, Wire};
 
@@ -234,7 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                         log::answer(&mut self.wire, &self.house, &self.caller, &console, query);
                     done.await?;
                 }
-                Request::Input(_) => {
+                Request::Input(_) | Request::OpenMenu | Request::MenuKeys(_) => {
                     let fault = Refusal::Failed("no console is attached".into());
                     self.wire.send(&Response::Refused(fault)).await?;
                 }
@@ -369,6 +371,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
             Response::Attached { session, writer }
         };
         self.wire.send(&attached).await?;
+        let power = PersonsPower::new(self.house.clone(), self.caller.clone());
+        let mut panel = Panel::new(&console, Some(Arc::new(power)));
         let mut changes = self.house.access.changes();
         // One input that the port has no room for yet; the client waits with the next.
         let mut waiting: Option<Input> = None;
@@ -395,9 +399,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                 }
                 // cancel-safe as Wire::receive() says
                 request = self.wire.receive(), if waiting.is_none() => {
-                    let Request::Input(input) = request? else {
-                        let fault = Refusal::Failed("only input can be sent to a console".into());
-                        return self.wire.send(&Response::Refused(fault)).await;
+                    let input = match request? {
+                        Request::Input(input) => input,
+                        Request::OpenMenu => {
+                            let lines = panel.open();
+                            self.say_menu(lines, Some(panel.is_open())).await?;
+                            continue;
+                        }
+                        Request::MenuKeys(keys) => {
+                            let (lines, rest) = panel.take(&keys);
+                            self.say_menu(lines, Some(panel.is_open())).await?;
+                            if rest.is_empty() {
+                                continue;
+                            }
+                            Input::Bytes(rest.to_vec().into())
+                        }
+                        _ => {
+                            let why = "only input can be sent to a console";
+                            let fault = Refusal::Failed(why.into());
+                            return self.wire.send(&Response::Refused(fault)).await;
+                        }
                     };
                     let allowed = self.caller.person(&self.house).is_ok_and(|now| may_type(&now));
                     // Who watches may ask what was said and who is there.
@@ -408,6 +429,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                         self.wire.send(&Response::Output(notice)).await?;
                     }
                 }
+                // cancel-safe: see Panel::over
+                lines = panel.over() => self.say_menu(lines, None).await?,
                 // cancel-safe as Changes::next() says
                 () = changes.next() => {
                     let still = self.caller.person(&self.house);
@@ -417,6 +440,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                     }
                 }
             }
+        }
+    }
+
+    /// What the power menu says, and whether it has the keys from now on.
+    async fn say_menu(&mut self, lines: Vec<String>, open: Option<bool>) -> Result<(), Error> {
+        for line in lines {
+            let notice = Output::Notice(format!("[-- {line} --]"));
+            self.wire.send(&Response::Output(notice)).await?;
+        }
+        match open {
+            Some(open) => self.wire.send(&Response::Menu { open }).await,
+            None => Ok(()),
         }
     }
 

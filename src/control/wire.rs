@@ -54,6 +54,11 @@ pub enum Request {
         write: bool,
         history: u32,
     },
+    /// Within an attachment only: opens the power menu. Its words come as notices, then [`Response::Menu`].
+    OpenMenu,
+    /// Within an attachment only: keys typed since the menu was opened; what is left of them when it closes is input.
+    /// Answered as [`Request::OpenMenu`].
+    MenuKeys(Vec<u8>),
 }
 
 /// Which events.
@@ -101,6 +106,10 @@ pub enum Response {
         writer: bool,
         /// The keys of the menu for this person on this console.
         keys: Keymap,
+    },
+    /// Whether the power menu has the keys now.
+    Menu {
+        open: bool,
     },
 }
 

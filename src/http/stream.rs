@@ -65,6 +65,12 @@ enum Kind {
 }
 
 impl Stream {
+    /// A connection as it is.
+    #[must_use]
+    pub fn plain(stream: TcpStream) -> Self {
+        Self(Kind::Plain(stream))
+    }
+
     /// Can nobody on the way read along?
     #[must_use]
     pub fn is_tls(&self) -> bool {
@@ -113,10 +119,9 @@ pub async fn dial(
             })
         })?;
         if !to.tls {
-            return Ok((Stream(Kind::Plain(stream)), None));
+            return Ok((Stream::plain(stream), None));
         }
-        let (stream, pinned) = shake(to, trust, stream).await?;
-        Ok((Stream(Kind::Tls(Box::new(stream))), pinned))
+        secure(to, trust, stream).await
     };
     let opened = timeout(limit, Box::pin(opening)).await;
     opened.unwrap_or_else(|_| {
@@ -125,6 +130,19 @@ pub async fn dial(
             why: format!("no connection within {} s", limit.as_secs_f32()),
         })
     })
+}
+
+/// Speaks TLS on a connection that is open already, as after STARTTLS, and checks the key as [`dial`] does. Has no limit of its own.
+///
+/// # Errors
+/// Those of [`dial`].
+pub async fn secure(
+    to: &Dial,
+    trust: &Trust,
+    stream: TcpStream,
+) -> Result<(Stream, Option<Pinned>), Error> {
+    let (stream, pinned) = shake(to, trust, stream).await?;
+    Ok((Stream(Kind::Tls(Box::new(stream))), pinned))
 }
 
 async fn shake(

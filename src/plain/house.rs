@@ -14,7 +14,9 @@ use crate::access::Directory;
 use crate::bus::Bus;
 use crate::command::{Actor, Command, Commands};
 use crate::config::{PlainDoor, PlainKind};
+use crate::control::{self, PersonsPower};
 use crate::event::Kind;
+use crate::journal;
 use crate::line::Order;
 use crate::session::{Gone, Guest, Manner, Seat};
 use crate::state::Store;
@@ -34,6 +36,8 @@ pub(super) struct House {
     pub(super) commands: Commands,
     pub(super) access: Arc<Directory>,
     pub(super) store: Store,
+    /// Commands as every door has them.
+    control: control::House,
     pub(super) dirs: Arc<Dirs>,
     pub(super) tracker: TaskTracker,
     pub(super) crowd: Crowd,
@@ -52,6 +56,7 @@ impl House {
         door: PlainDoor,
         access: Arc<Directory>,
         store: Store,
+        journal: journal::Reader,
     ) -> Self {
         Self {
             name: ctx.name.clone(),
@@ -59,6 +64,7 @@ impl House {
             door,
             bus: ctx.bus.clone(),
             commands: ctx.commands.clone(),
+            control: control::House::of(ctx, access.clone(), store.clone(), journal),
             access,
             store,
             dirs: ctx.dirs.clone(),
@@ -74,6 +80,15 @@ impl House {
     /// As events and other people on the console see a client.
     pub(super) fn from(&self, peer: SocketAddr) -> String {
         format!("{} {peer}", self.door.kind)
+    }
+
+    /// The outlets of somebody who signed in.
+    pub(super) fn power(&self, user: &str, peer: SocketAddr) -> Arc<PersonsPower> {
+        let caller = control::Caller {
+            identity: control::Identity::User(user.to_owned()),
+            from: self.from(peer),
+        };
+        Arc::new(PersonsPower::new(self.control.clone(), caller))
     }
 
     /// Journals an event of this door, as [`Bus::publish_soon`] does.

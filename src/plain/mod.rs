@@ -23,6 +23,7 @@ use crate::bus::Bus;
 use crate::config::{PlainDoor, PlainKind};
 use crate::event::Kind;
 use crate::fact::{Door, Fact};
+use crate::journal;
 use crate::state::Store;
 use crate::supervisor::context::Context;
 use crate::tcp::{self, Slot};
@@ -50,6 +51,7 @@ pub async fn run(
     door: PlainDoor,
     access: Arc<Directory>,
     store: Store,
+    journal: journal::Reader,
 ) -> Result<(), Error> {
     let port = door.port;
     let listener = tcp::listen(port).map_err(|source| Error::Listen { port, source })?;
@@ -66,7 +68,7 @@ pub async fn run(
     };
     ctx.ready.open();
 
-    let house = Arc::new(House::new(&ctx, console, door, access, store));
+    let house = Arc::new(House::new(&ctx, console, door, access, store, journal));
     let mut pulse = ctx.pulse.clone();
     let mut asks_open = true;
     loop {

@@ -103,7 +103,7 @@ impl Prompt<'_, '_, '_> {
             let mut typed = match self.keys.next().await? {
                 Heard::Bytes(bytes) => bytes,
                 Heard::Eof => return Err(Gone),
-                Heard::Break { .. } | Heard::TakeWriter | Heard::Discard => continue,
+                Heard::Break { .. } | Heard::TakeWriter | Heard::Power | Heard::Discard => continue,
             };
             while !typed.is_empty() {
                 let byte = typed.split_to(1)[0];

@@ -80,7 +80,8 @@ async fn sit(
             answer: false,
             ..Manner::person()
         };
-        guest.sit(&house.commands, manner).await
+        let seat = guest.sit(&house.commands, manner).await?;
+        Ok(seat.with_power(house.power(&standing.person.name, peer)))
     };
     let seat = match seat.await {
         Ok(seat) => seat,

@@ -43,6 +43,9 @@ pub enum Fault {
     /// It said something that its protocol does not have, or that it failed.
     #[error("{0}")]
     Odd(String),
+    /// This board has no address on the LAN: nothing was asked of anybody.
+    #[error("{0}")]
+    Offline(String),
     /// Its certificate or key is not the pinned one. Nothing was asked of it.
     #[error("{what} is not who it was: pinned {pinned}, found {found}")]
     Changed {

@@ -99,7 +99,15 @@ impl Health {
         }
         let phase = match fault {
             None => DevicePhase::Up,
-            Some(Fault::Silent(_) | Fault::Odd(_) | Fault::NotPossible(_)) => DevicePhase::Silent,
+            // At boot the LAN is late: that is no loss of a device that nobody has looked for yet.
+            Some(Fault::Offline(why)) if self.phase == DevicePhase::Unknown => {
+                self.why.clone_from(why);
+                self.due = now + FIRST_RETRY;
+                return Told::Nothing;
+            }
+            Some(Fault::Silent(_) | Fault::Odd(_) | Fault::NotPossible(_) | Fault::Offline(_)) => {
+                DevicePhase::Silent
+            }
             Some(Fault::Refused(_) | Fault::Changed { .. }) => DevicePhase::Refused,
         };
         let before = self.phase;
@@ -160,6 +168,23 @@ mod tests {
         );
         assert_eq!(health.due(), now + REFUSED_RETRY);
         assert_eq!(health.standing().0, DevicePhase::Refused);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lan_that_is_late_is_no_loss() {
+        let mut health = Health::new(Duration::from_secs(30));
+        let offline = Fault::Offline("eth0 has no address yet".into());
+        let now = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(health.heard(now, Some(&offline)), Told::Nothing);
+            assert_eq!(health.due(), now + FIRST_RETRY);
+        }
+        let (phase, _, why) = health.standing();
+        assert_eq!(phase, DevicePhase::Unknown);
+        assert_eq!(why, "eth0 has no address yet");
+        assert_eq!(health.heard(now, None), Told::Nothing);
+        // Later it is one: nothing can be switched.
+        assert!(matches!(health.heard(now, Some(&offline)), Told::Lost(_)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -27,7 +27,7 @@ pub(super) fn open(kind: &PduKind, place: &Place) -> Box<dyn Driver> {
     };
     match kind {
         PduKind::Powerman(powerman) => Box::new(Powerman::new(powerman.clone(), lan)),
-        PduKind::Nut(nut) => Box::new(super::nut::Nut::new(nut.clone(), lan)),
+        PduKind::Nut(nut) => Box::new(super::nut::Nut::new(nut.clone(), lan, trust())),
         PduKind::Snmp(snmp) => Box::new(snmp::Driven::new(snmp.as_ref().clone(), lan)),
         PduKind::Shelly(shelly) => Box::new(shelly::Driven::new(shelly, lan, trust())),
         PduKind::Tasmota(tasmota) => Box::new(tasmota::Driven::new(tasmota, lan, trust())),

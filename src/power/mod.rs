@@ -5,6 +5,8 @@
 //! in a [`book`]. A protocol is one file that implements [`driver::Driver`] and a line in [`kinds`].
 
 use crate::config::{Pdu, Ups};
+use crate::http::Trust;
+use crate::pin::Pins;
 use crate::supervisor::context::Context;
 
 mod act;
@@ -52,6 +54,10 @@ pub async fn run(context: Context, pdu: Pdu, lan: String) -> Result<(), Error> {
 /// # Errors
 /// As [`run`].
 pub async fn run_ups(context: Context, ups: Ups, lan: String) -> Result<(), Error> {
-    let client = nut::client::Client::new(ups.nut.clone(), &lan);
+    let trust = Trust {
+        pins: Pins::new(&context.dirs.state),
+        pin: None,
+    };
+    let client = nut::client::Client::new(ups.nut.clone(), &lan, trust);
     ups::run(context, ups, client).await
 }

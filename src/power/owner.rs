@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::time::sleep_until;
 
-use super::Error;
 use super::act::{Act, Rules, Todo};
 use super::book::Book;
 use super::driver::{Driver, Fault, Reading};
 use super::health::{Health, Told};
 use super::worker::{Done, Job, Worker};
+use super::{Error, trust};
 use crate::clock::{Instant, Timestamp};
 use crate::config::{Pdu, Wired};
 use crate::event::Kind;
@@ -215,7 +215,10 @@ impl Owner {
         let told = self.health.heard(Instant::now(), fault);
         let name = self.pdu.name.clone();
         match told {
-            Told::Lost(reason) => self.publish(Kind::PduLost { pdu: name, reason }).await,
+            Told::Lost(reason) => {
+                trust::alarm(&self.context, fault).await;
+                self.publish(Kind::PduLost { pdu: name, reason }).await;
+            }
             Told::Found => self.publish(Kind::PduFound { pdu: name }).await,
             Told::Nothing => {}
         }

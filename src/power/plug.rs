@@ -84,12 +84,12 @@ pub(super) fn fault(error: Error) -> Fault {
     let text = error.to_string();
     match error {
         Error::Distrusted {
-            host,
+            what,
             pinned,
             found,
             ..
         } => Fault::Changed {
-            what: host,
+            what,
             pinned,
             found,
         },

@@ -153,7 +153,10 @@ impl Owner {
         let ups = self.ups.name.clone();
         let fault = answer.as_ref().err();
         match self.health.heard(Instant::now(), fault) {
-            Told::Lost(reason) => self.context.publish(Kind::UpsLost { ups, reason }).await,
+            Told::Lost(reason) => {
+                trust::alarm(&self.context, fault).await;
+                self.context.publish(Kind::UpsLost { ups, reason }).await;
+            }
             Told::Found => self.context.publish(Kind::UpsFound { ups }).await,
             Told::Nothing => {}
         }

@@ -1,5 +1,6 @@
 //! Lines to and from a device over TCP, with a limit on how long one may be. Knows no protocol.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -26,10 +27,11 @@ pub(super) struct Wire<S> {
 /// Connects to a device by the LAN's interface.
 ///
 /// # Errors
-/// [`Fault::Silent`]: nothing was asked.
+/// [`Fault::Silent`], [`Fault::Offline`]: nothing was asked.
 pub(super) async fn connect(lan: &str, address: SocketAddr) -> Result<TcpStream, Fault> {
     match timeout(CONNECT_LIMIT, tcp::connect(lan, address)).await {
         Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) if error.kind() == ErrorKind::AddrNotAvailable => Err(offline(lan)),
         Ok(Err(error)) => Err(Fault::Silent(format!(
             "cannot connect to {address}: {error}"
         ))),
@@ -37,11 +39,27 @@ pub(super) async fn connect(lan: &str, address: SocketAddr) -> Result<TcpStream,
     }
 }
 
+/// What there is to say while the LAN has no address.
+pub(super) fn offline(lan: &str) -> Fault {
+    Fault::Offline(format!("{lan} has no address yet"))
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S) -> Self {
         Self {
             stream,
             heard: Vec::new(),
+        }
+    }
+
+    /// The connection itself, for what follows the lines.
+    ///
+    /// # Errors
+    /// [`Fault::Odd`] when more was heard than was given out: whoever said that did not wait for us.
+    pub(super) fn into_stream(self) -> Result<S, Fault> {
+        match self.heard.as_slice() {
+            [] => Ok(self.stream),
+            _ => Err(Fault::Odd("it goes on before it is asked".into())),
         }
     }
 

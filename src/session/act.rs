@@ -1,6 +1,5 @@
 //! What each escape sequence does. A new [`Action`] gets its arm here; the keys stand in [`crate::keymap`].
 
-use super::power::{Menu, Step};
 use super::typing::Typing;
 use super::{BREAK_MILLIS, Ended, Gone, Keyboard, Screen};
 use crate::command::Input;
@@ -38,13 +37,8 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
     }
 
     /// The power of what hangs on this console.
-    async fn open_menu(&mut self) -> Result<(), Gone> {
-        if self.doing.is_some() {
-            return self.say_line("power: the last order is under way").await;
-        }
-        let (menu, lines) = Menu::open(self.console, self.power.as_ref());
-        self.menu = menu;
-        for line in lines {
+    pub(super) async fn open_menu(&mut self) -> Result<(), Gone> {
+        for line in self.panel.open() {
             self.say_line(&line).await?;
         }
         Ok(())
@@ -52,31 +46,15 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
 
     /// Keys while the menu is open. What follows its end is the device's again: the rest of `keys` comes back.
     pub(super) async fn menu_keys<'k>(&mut self, keys: &'k [u8]) -> Result<&'k [u8], Gone> {
-        let mut rest = keys;
-        while let Some(menu) = &mut self.menu {
-            let Some((key, more)) = rest.split_first() else {
-                break;
-            };
-            rest = more;
-            match menu.take(*key) {
-                Step::Say(text) => self.say_line(&format!("power: {text}")).await?,
-                Step::Close => {
-                    self.menu = None;
-                    self.say_line("power: left as it is").await?;
-                }
-                Step::Do(verb, outlets) => {
-                    self.menu = None;
-                    self.say_line(&format!("power: {verb} …")).await?;
-                    let power = self.power.as_ref();
-                    self.doing = power.map(|power| power.switch(&outlets, verb));
-                }
-            }
+        let (lines, rest) = self.panel.take(keys);
+        for line in lines {
+            self.say_line(&line).await?;
         }
         Ok(rest)
     }
 
     pub(super) async fn say_line(&mut self, text: &str) -> Result<(), Gone> {
-        self.screen.say(&format!("\n[-- {text} --]\n")).await
+        self.screen.notice(&format!("[-- {text} --]")).await
     }
 
     pub(super) async fn send_break(&mut self, millis: u64) -> Result<(), Gone> {
@@ -107,10 +85,9 @@ pub fn log_hint(console: &str) -> String {
     )
 }
 
-/// What there is to switch.
-#[must_use]
-pub fn power_hint(console: &str) -> String {
+/// Where outlets are switched instead.
+pub(super) fn power_hint(console: &str) -> String {
     format!(
-        "no outlet is bound to {console} in this kind of session; ssh BOARD outlet list, and outlet cycle PDU/OUTLET"
+        "{console}: nothing is switched from this session; ssh BOARD outlet list, and outlet cycle PDU/OUTLET"
     )
 }

@@ -18,8 +18,8 @@ use bytes::Bytes;
 use crate::escape::Escape;
 use crate::keymap::Keymap;
 
-pub use act::{REPLAY, log_hint, power_hint};
-pub use power::{Bound, Doing, Power};
+pub use act::{REPLAY, log_hint};
+pub use power::{Bound, Doing, Panel, Power};
 pub use seat::{Guest, Seat};
 pub use standing::Standing;
 
@@ -57,6 +57,8 @@ pub enum Heard {
     Break { millis: Option<u64> },
     /// Asked by the protocol itself to become the writer.
     TakeWriter,
+    /// Asked by the protocol itself for the power menu: the next bytes are its keys.
+    Power,
     /// Throw away what was typed and has not reached the line's own queue yet.
     Discard,
     /// It will send no more, but still reads.

@@ -1,6 +1,6 @@
 //! `~p`: the power of what hangs on a console. The menu is here; how outlets are read and switched a door brings ([`Power`]).
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,9 +30,97 @@ pub trait Power: Debug + Send + Sync {
     fn switch(&self, outlets: &[Bound], verb: Verb) -> Doing;
 }
 
+/// The menu of one session, and what was ordered by it. Its words are lines for the person.
+pub struct Panel {
+    console: String,
+    power: Option<Arc<dyn Power>>,
+    /// Has the keys while it is open.
+    menu: Option<Menu>,
+    /// Being switched.
+    doing: Option<Doing>,
+}
+
+impl Debug for Panel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("Panel");
+        text.field("console", &self.console)
+            .field("menu", &self.menu);
+        text.finish_non_exhaustive()
+    }
+}
+
+impl Panel {
+    /// Closed. Without `power` the door has none to offer.
+    #[must_use]
+    pub fn new(console: &str, power: Option<Arc<dyn Power>>) -> Self {
+        Self {
+            console: console.to_owned(),
+            power,
+            menu: None,
+            doing: None,
+        }
+    }
+
+    /// Do keys belong to it now?
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.menu.is_some()
+    }
+
+    /// Opens it, if there is anything to switch.
+    pub fn open(&mut self) -> Vec<String> {
+        if self.doing.is_some() {
+            return vec!["power: the last order is under way".into()];
+        }
+        let (menu, lines) = Menu::open(&self.console, self.power.as_ref());
+        self.menu = menu;
+        lines
+    }
+
+    /// Closes it. What was ordered goes on.
+    pub fn close(&mut self) {
+        self.menu = None;
+    }
+
+    /// Gives it keys while it is open, and says what they led to. What follows its end is the device's: the rest comes back.
+    pub fn take<'k>(&mut self, keys: &'k [u8]) -> (Vec<String>, &'k [u8]) {
+        let (mut lines, mut rest) = (Vec::new(), keys);
+        while let Some(menu) = &mut self.menu {
+            let Some((key, more)) = rest.split_first() else {
+                break;
+            };
+            rest = more;
+            match menu.take(*key) {
+                Step::Say(text) => lines.push(format!("power: {text}")),
+                Step::Close => {
+                    self.menu = None;
+                    lines.push("power: left as it is".into());
+                }
+                Step::Do(verb, outlets) => {
+                    self.menu = None;
+                    lines.push(format!("power: {verb} …"));
+                    let power = self.power.as_ref();
+                    self.doing = power.map(|power| power.switch(&outlets, verb));
+                }
+            }
+        }
+        (lines, rest)
+    }
+
+    /// Waits for the end of what was ordered, for ever if nothing was. Cancel-safe: what is being done is kept.
+    pub async fn over(&mut self) -> Vec<String> {
+        let Some(doing) = &mut self.doing else {
+            return std::future::pending().await;
+        };
+        let lines = doing.await;
+        self.doing = None;
+        lines
+    }
+}
+
 /// An open menu: the keys are its own until it is closed.
 #[derive(Debug)]
-pub(super) struct Menu {
+struct Menu {
     outlets: Vec<Bound>,
     /// Asked for, and to be confirmed.
     wanted: Option<Verb>,
@@ -40,7 +128,7 @@ pub(super) struct Menu {
 
 /// What a key in the menu leads to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+enum Step {
     Say(String),
     /// Closes the menu.
     Do(Verb, Vec<Bound>),
@@ -49,12 +137,9 @@ pub(super) enum Step {
 
 impl Menu {
     /// The menu and its first lines; without any outlet there is none.
-    pub(super) fn open(
-        console: &str,
-        power: Option<&Arc<dyn Power>>,
-    ) -> (Option<Self>, Vec<String>) {
+    fn open(console: &str, power: Option<&Arc<dyn Power>>) -> (Option<Self>, Vec<String>) {
         let Some(power) = power else {
-            return (None, vec![super::power_hint(console)]);
+            return (None, vec![super::act::power_hint(console)]);
         };
         let outlets = power.outlets(console);
         if outlets.is_empty() {
@@ -69,7 +154,7 @@ impl Menu {
         (Some(menu), lines)
     }
 
-    pub(super) fn take(&mut self, key: u8) -> Step {
+    fn take(&mut self, key: u8) -> Step {
         if let Some(verb) = self.wanted.take() {
             return match key {
                 b'y' | b'Y' => Step::Do(verb, std::mem::take(&mut self.outlets)),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::power::Power;
+use super::power::{Panel, Power};
 use super::show::show;
 use super::typing::Typing;
 use super::{Ended, Gone, Keyboard, Manner, Screen};
@@ -137,9 +137,7 @@ impl Seat {
             queue: VecDeque::new(),
             waiting: 0,
             told: false,
-            power: self.power.take(),
-            menu: None,
-            doing: None,
+            panel: Panel::new(&self.console, self.power.take()),
         };
         let ended = tokio::select! {
             // None is polled again after another has ended, so nothing needs to be cancel-safe here.

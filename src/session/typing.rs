@@ -2,14 +2,14 @@
 //! hands: `~.` works however full the line is.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::power::{Doing, Menu, Power};
+use super::power::Panel;
 use super::show::set;
 use super::{BREAK_MILLIS, Ended, Gone, Heard, Keyboard, Screen};
 use crate::command::Input;
@@ -47,12 +47,8 @@ pub(super) struct Typing<'a, S, K> {
     pub(super) waiting: usize,
     /// A watcher was told once that typing does nothing.
     pub(super) told: bool,
-    /// Outlets, where the door brings them.
-    pub(super) power: Option<Arc<dyn Power>>,
-    /// Has the keys while it is open.
-    pub(super) menu: Option<Menu>,
-    /// Being switched.
-    pub(super) doing: Option<Doing>,
+    /// The power menu: has the keys while it is open.
+    pub(super) panel: Panel,
 }
 
 impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
@@ -87,9 +83,8 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
                     }
                     moved = Instant::now();
                 }
-                // cancel-safe: what is being done is kept, and goes on without us
-                lines = over(&mut self.doing) => {
-                    self.doing = None;
+                // cancel-safe: see Panel::over
+                lines = self.panel.over() => {
                     for line in lines {
                         self.say_line(&line).await?;
                     }
@@ -124,21 +119,27 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
                 self.take_writer().await?;
                 return Ok(None);
             }
+            Heard::Power => {
+                self.open_menu().await?;
+                return Ok(None);
+            }
             Heard::Discard | Heard::Eof => return Ok(None),
         };
         let Some(escape) = &mut self.escape else {
-            self.send(bytes).await?;
+            let rest = self.menu_keys(&bytes).await?.len();
+            let rest = bytes.slice(bytes.len() - rest..);
+            self.send(rest).await?;
             return Ok(None);
         };
         for piece in escape.feed(&bytes, Instant::now()) {
             match piece {
-                Piece::Bytes(bytes) if self.menu.is_some() => {
+                Piece::Bytes(bytes) if self.panel.is_open() => {
                     let rest = self.menu_keys(&bytes).await?.to_vec();
                     self.send(rest).await?;
                 }
                 Piece::Bytes(bytes) => self.send(bytes).await?,
                 Piece::Action(action) => {
-                    self.menu = None;
+                    self.panel.close();
                     if let Some(ended) = self.act(action).await? {
                         return Ok(Some(ended));
                     }
@@ -210,14 +211,6 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
             }
             sleep_until(quiet_at).await;
         }
-    }
-}
-
-/// The end of what is being done, if anything is.
-async fn over(doing: &mut Option<Doing>) -> Vec<String> {
-    match doing {
-        Some(doing) => doing.await,
-        None => std::future::pending().await,
     }
 }
 

@@ -155,7 +155,7 @@ async fn feed(reader: &mut Reader, typed: DuplexStream) -> Gone {
                 }
             }
             (Ok(Heard::Bytes(_)), None)
-            | (Ok(Heard::Break { .. } | Heard::TakeWriter | Heard::Discard), _) => {}
+            | (Ok(Heard::Break { .. } | Heard::TakeWriter | Heard::Power | Heard::Discard), _) => {}
             (Ok(Heard::Eof), _) => typed = None,
             (Err(gone), _) => return gone,
         }

@@ -105,7 +105,9 @@ impl Terminal {
                 match self.reader.next().await? {
                     Heard::Bytes(bytes) => self.reader.ahead = bytes,
                     Heard::Eof => return Err(Gone),
-                    Heard::Break { .. } | Heard::TakeWriter | Heard::Discard => continue,
+                    Heard::Break { .. } | Heard::TakeWriter | Heard::Power | Heard::Discard => {
+                        continue;
+                    }
                 }
             }
             let byte = self.reader.ahead.split_to(1)[0];

@@ -267,7 +267,9 @@ impl Part {
             Self::Machine { machine, lan } => boxed(bmc::run(ctx, machine, lan, store.watch())),
             Self::Screen { machine, amt, lan } => boxed(screen::run(ctx, machine, amt, lan)),
             Self::Scan { lan, known } => boxed(bmc::scan::run(ctx, lan, known)),
-            Self::Plain { console, door } => boxed(plain::run(ctx, console, door, access, store)),
+            Self::Plain { console, door } => {
+                boxed(plain::run(ctx, console, door, access, store, journal))
+            }
             Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
             Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),
             Self::Ssh {

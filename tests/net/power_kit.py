@@ -138,6 +138,18 @@ class Nut(Peers):
         self.start("upsd", "/lib/nut/upsd", "-D", "-4", "-u", "root", env=self.env)
         self.speaks(self.port, b"VER\n", b"Network UPS")
 
+    def certify(self):
+        """A new key and certificate for upsd (Debian's is built with NSS), in force when it starts next."""
+        store = Path(tempfile.mkdtemp(prefix="nss-", dir=self.dir))
+        (store / "pw").write_text("storepw\n")
+        noise = store / "noise"
+        noise.write_bytes(os.urandom(64))
+        for argv in (["-N"], ["-S", "-n", "upsd", "-s", "CN=upsd", "-x", "-t", "CT,C,C", "-v", "120", "-z", noise]):
+            subprocess.run(["certutil", *argv, "-d", store, "-f", store / "pw"], check=True, timeout=60, stdin=subprocess.DEVNULL)
+        config = self.dir / "c" / "upsd.conf"
+        lines = [line for line in config.read_text().splitlines() if not line.startswith("CERT")]
+        config.write_text("\n".join([*lines, f"CERTPATH {store}", "CERTIDENT upsd storepw", ""]))
+
     def fake(self):
         """Starts the test's own driver (again)."""
         path = self.state_dir / "dummy-ups-fake"

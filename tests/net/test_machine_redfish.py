@@ -1,9 +1,11 @@
 """Machines through sushy-tools' emulator: power that takes its time, boot, an image of this board, another certificate."""
 import contextlib
+import signal
 
 import pytest
 from board import in_namespace
 from machine_kit import FAST, House
+from redfish_bmc import Bmc
 from redfish_kit import emulator, peers
 
 FIRST = "10000000-0000-0000-0000-000000000001"
@@ -98,3 +100,48 @@ def test_a_wrong_password_is_asked_once(house):
     house.power("on", code=1)
     log = (house.work / "emulator1" / "log").read_text()
     assert log.count(" 401 ") == 1
+
+
+@pytest.fixture
+def silent_on_resets(tmp_path, make_board):
+    """A board and a controller that says nothing of the resets it takes, and refuses those that take one step."""
+    house = House(tmp_path, make_board)
+    bmc = in_namespace(f"/run/netns/{house.lan.board}",
+                       lambda: Bmc(power="On", advertised=[], implemented=["On", "ForceOff"]).__enter__())
+    yield house, bmc
+    house.close()
+    bmc.__exit__()
+
+
+def here(bmc):
+    return f'[machine.db1]\nredfish = {{ url = "{bmc.url}", username = "root", password = "calvin" }}\n{slow(FAST)}'
+
+
+def test_a_cycle_of_two_steps_survives_a_kill_between_them(silent_on_resets):
+    house, bmc = silent_on_resets
+    board = house.start(here(bmc))
+    house.phase("up")
+    board.ctl("machine", "power", "db1", "cycle", "--yes", "--no-wait")
+    house.until("darkness", lambda: bmc.resets == ["ForceOff"])
+    board.stop(signal.SIGKILL)
+    assert bmc.power == "Off"
+    board.start()
+    house.until("on again", lambda: bmc.power == "On", 90)
+
+    def over():
+        action = house.machine().get("action")
+        return action and action["outcome"] != "running" and action
+
+    action = house.until("the end of it", over, 90)
+    assert (action["verb"], action["outcome"]) == ("PowerCycle", "unconfirmed")
+    assert "restarted in the middle" in action["why"]
+    assert bmc.resets == ["ForceOff", "On"]
+
+
+def test_a_reset_becomes_off_and_on_where_nothing_else_is_taken(silent_on_resets):
+    house, bmc = silent_on_resets
+    house.start(here(bmc))
+    house.phase("up")
+    said = house.power("reset")
+    assert "db1: reset confirmed after" in said and "PowerCycle is not supported" in said
+    assert bmc.resets == ["ForceOff", "On"]

@@ -122,7 +122,7 @@ async fn obey(
                 _ => Intent::Nmi,
             };
             let used = bmc.reset(intent).await?;
-            json!({ "kinds": used.kinds, "refused": used.refused })
+            json!({ "kind": used.kind, "refused": used.refused })
         }
         "boot" => {
             let boot = bmc.boot().await?;

@@ -13,7 +13,7 @@ use crate::bmc::media::{self, Served};
 use crate::bmc::redfish::types::{
     BootFor, LogSeverity, MediaSlot, Scalar, SensorKind, SensorState,
 };
-use crate::bmc::redfish::{Access, Bmc, Error, Intent, Patience, types};
+use crate::bmc::redfish::{Access, Bmc, Error, Intent, Patience, is_untaken, types};
 use crate::bmc::trust::Keys;
 use crate::config::Redfish as Wanted;
 use crate::event::Kind;
@@ -116,7 +116,7 @@ impl Redfish {
             Trouble::Bmc(error) => {
                 let fault = self.fault(&error, reads);
                 if !matches!(fault, Fault::Declined(_)) {
-                    self.bmc = None;
+                    (self.bmc, self.verbs_known) = (None, false);
                 }
                 fault
             }
@@ -137,10 +137,16 @@ impl Redfish {
         }
         Ok(match request {
             Request::Power => Answer::Power(power(bmc.power().await?)),
-            Request::Act(verb) => {
-                bmc.reset(intent(verb)).await?;
-                Answer::Done
-            }
+            Request::Act(verb) => match bmc.reset(intent(verb)).await {
+                Ok(_) => Answer::Done,
+                Err(error) => {
+                    // What it takes of these is learnt by asking where it does not say: they are put together from others then.
+                    if is_untaken(&error) && matches!(verb, Verb::PowerCycle | Verb::ForceRestart) {
+                        self.verbs.retain(|had| *had != verb);
+                    }
+                    return Err(error.into());
+                }
+            },
             Request::Model => {
                 let systems = bmc.systems().await?;
                 let wanted = self.access.system.as_deref();
@@ -281,8 +287,7 @@ fn intent(verb: Verb) -> Intent {
 fn is_plain(verb: Verb, allowed: &[String]) -> bool {
     let ways = intent(verb).ways();
     let takes = |kind: &&str| allowed.is_empty() || allowed.iter().any(|had| had == kind);
-    ways.iter()
-        .any(|way| way.len() == 1 && way.iter().all(takes))
+    ways.iter().any(takes)
 }
 
 fn power(read: types::Power) -> Power {

@@ -25,7 +25,7 @@ use read::Root;
 use session::Pass;
 use types::System;
 
-pub use power::{Intent, Used};
+pub use power::{Intent, Used, is_untaken};
 
 /// Members of a collection that are looked at.
 const MEMBERS: usize = 256;

@@ -1,12 +1,10 @@
 //! Power: the state, and resets by what they are for rather than by what a controller calls them.
 
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
 use super::read::{self, action, action_info};
 use super::types::Power;
 use super::{Bmc, Error};
-use crate::clock::Instant;
 
 const RESET: &str = "#ComputerSystem.Reset";
 const KIND: &str = "ResetType";
@@ -30,24 +28,25 @@ pub enum Intent {
 }
 
 impl Intent {
-    /// Ways to get there by reset types, best first; several in one way are done one after the other.
+    /// Reset types that get there at once, best first. What takes two of them is for who remembers, over a crash, that the machine
+    /// is owed its power.
     #[must_use]
-    pub fn ways(self) -> &'static [&'static [&'static str]] {
+    pub fn ways(self) -> &'static [&'static str] {
         match self {
-            Self::On => &[&["On"], &["ForceOn"], &["PushPowerButton"]],
-            Self::Off => &[&["ForceOff"]],
-            Self::GracefulOff => &[&["GracefulShutdown"], &["PushPowerButton"]],
-            Self::GracefulRestart => &[&["GracefulRestart"]],
-            Self::Restart => &[&["ForceRestart"], &["PowerCycle"], &["ForceOff", "On"]],
-            Self::Cycle => &[&["PowerCycle"], &["ForceOff", "On"]],
-            Self::Nmi => &[&["Nmi"]],
+            Self::On => &["On", "ForceOn", "PushPowerButton"],
+            Self::Off => &["ForceOff"],
+            Self::GracefulOff => &["GracefulShutdown", "PushPowerButton"],
+            Self::GracefulRestart => &["GracefulRestart"],
+            Self::Restart => &["ForceRestart", "PowerCycle"],
+            Self::Cycle => &["PowerCycle"],
+            Self::Nmi => &["Nmi"],
         }
     }
 
     /// The ways that fit what the controller says it takes; all when it says nothing. The power button does what is wanted in
     /// one state only.
     #[must_use]
-    pub fn possible(self, allowed: &[String], power: Power) -> Vec<&'static [&'static str]> {
+    pub fn possible(self, allowed: &[String], power: Power) -> Vec<&'static str> {
         let takes = |kind: &str| allowed.is_empty() || allowed.iter().any(|had| had == kind);
         let fits = |kind: &str| {
             kind != "PushPowerButton"
@@ -57,16 +56,15 @@ impl Intent {
                 }
         };
         let ways = self.ways().iter().copied();
-        ways.filter(|way| way.iter().all(|kind| takes(kind) && fits(kind)))
-            .collect()
+        ways.filter(|kind| takes(kind) && fits(kind)).collect()
     }
 }
 
 /// What came of a reset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Used {
-    /// The reset types that were taken, in order.
-    pub kinds: Vec<String>,
+    /// The reset type that was taken.
+    pub kind: &'static str,
     /// Those before them, and why they were not.
     pub refused: Vec<(String, String)>,
 }
@@ -115,17 +113,16 @@ impl Bmc {
         let (target, allowed) = self.reset_action(&machine).await?;
         let mut refused = Vec::new();
         let mut last = None;
-        for way in intent.possible(&allowed, read::power(&machine)) {
-            match self.reset_so(&target, way).await {
-                Ok(()) => {
-                    let kinds = way.iter().map(ToString::to_string).collect();
-                    return Ok(Used { kinds, refused });
-                }
-                Err((first, error)) if first && is_untaken(&error) => {
-                    refused.push((way.join("+"), error.to_string()));
+        for kind in intent.possible(&allowed, read::power(&machine)) {
+            let what = format!("the reset {kind}");
+            let body = json!({ KIND: kind });
+            match self.post(&what, &target, Some(&body)).await {
+                Ok(_) => return Ok(Used { kind, refused }),
+                Err(error) if is_untaken(&error) => {
+                    refused.push((kind.to_owned(), error.to_string()));
                     last = Some(error);
                 }
-                Err((_, error)) => return Err(error),
+                Err(error) => return Err(error),
             }
         }
         Err(last.unwrap_or_else(|| {
@@ -133,41 +130,11 @@ impl Bmc {
             self.unsupported(&format!("way to do {intent:?}; it takes {has}"))
         }))
     }
-
-    /// Says with an error whether it was the first step: then nothing has happened.
-    async fn reset_so(&mut self, target: &str, way: &[&str]) -> Result<(), (bool, Error)> {
-        for (at, kind) in way.iter().enumerate() {
-            if at > 0 {
-                self.wait_off().await.map_err(|error| (false, error))?;
-            }
-            let body = json!({ KIND: kind });
-            let what = format!("the reset {kind}");
-            let done = self.post(&what, target, Some(&body)).await;
-            done.map_err(|error| (at == 0, error))?;
-        }
-        Ok(())
-    }
-
-    /// Waits until the machine is off.
-    async fn wait_off(&mut self) -> Result<(), Error> {
-        let limit = self.access.patience.task;
-        let end = Instant::now() + limit;
-        while self.power().await? != Power::Off {
-            if Instant::now() > end {
-                return Err(Error::Unfinished {
-                    host: self.host.clone(),
-                    what: "the machine's way off".to_owned(),
-                    limit,
-                });
-            }
-            sleep(self.access.patience.step).await;
-        }
-        Ok(())
-    }
 }
 
 /// Did the controller refuse this kind of reset, rather than any?
-fn is_untaken(error: &Error) -> bool {
+#[must_use]
+pub fn is_untaken(error: &Error) -> bool {
     matches!(
         error,
         Error::Refused {
@@ -185,24 +152,19 @@ mod tests {
     fn ways_fit_what_is_taken_and_the_state() {
         let all = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         for (intent, allowed, power, first) in [
-            (
-                Intent::Restart,
-                &["On", "ForceOff"][..],
-                Power::On,
-                Some(&["ForceOff", "On"][..]),
-            ),
+            (Intent::Restart, &["On", "ForceOff"][..], Power::On, None),
             (
                 Intent::Restart,
                 &["PowerCycle", "ForceRestart"],
                 Power::On,
-                Some(&["ForceRestart"]),
+                Some("ForceRestart"),
             ),
             (Intent::Cycle, &["ForceRestart"], Power::On, None),
             (
                 Intent::GracefulOff,
                 &["PushPowerButton"],
                 Power::On,
-                Some(&["PushPowerButton"]),
+                Some("PushPowerButton"),
             ),
             (Intent::GracefulOff, &["PushPowerButton"], Power::Off, None),
             (
@@ -215,10 +177,10 @@ mod tests {
                 Intent::On,
                 &["PushPowerButton"],
                 Power::Off,
-                Some(&["PushPowerButton"]),
+                Some("PushPowerButton"),
             ),
             (Intent::On, &["PushPowerButton"], Power::On, None),
-            (Intent::Nmi, &[], Power::Unknown, Some(&["Nmi"])),
+            (Intent::Nmi, &[], Power::Unknown, Some("Nmi")),
         ] {
             let ways = intent.possible(&all(allowed), power);
             assert_eq!(

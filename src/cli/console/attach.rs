@@ -69,6 +69,8 @@ struct Session<'f> {
     name: &'f str,
     escape: Escape,
     may_type: bool,
+    /// The power menu has the keys.
+    menu: bool,
     /// Leads to the board. Bounded: a port that takes nothing for long loses what is typed, loudly, so that `~.` is
     /// always read.
     typed: mpsc::Sender<Request>,
@@ -108,6 +110,7 @@ async fn hold(
         name,
         escape: Escape::new(keys),
         may_type,
+        menu: false,
         typed,
         newline: if keyboard { "\r\n" } else { "\n" },
     };
@@ -147,6 +150,10 @@ async fn hold(
                 quiet_at = Instant::now() + LINGER;
                 match response? {
                     Response::Output(output) => session.show(output).await?,
+                    Response::Menu { open } => {
+                        session.menu = open;
+                        Next::Stay
+                    }
                     other => return Err(unexpected(&other)),
                 }
             }
@@ -172,6 +179,10 @@ impl Session<'_> {
         for piece in pieces {
             let input = match piece {
                 Piece::Bytes(bytes) if bytes.is_empty() => continue,
+                Piece::Bytes(bytes) if self.menu => {
+                    self.send(Request::MenuKeys(bytes)).await;
+                    continue;
+                }
                 Piece::Bytes(bytes) => Input::Bytes(Bytes::from(bytes)),
                 Piece::Action(Action::Quit) => return Next::Leave,
                 Piece::Action(Action::Help) => {
@@ -185,8 +196,10 @@ impl Session<'_> {
                     self.tell(&session::log_hint(self.name)).await;
                     continue;
                 }
+                // Until the board says that it is closed: what is typed meanwhile is meant for it.
                 Piece::Action(Action::Power) => {
-                    self.tell(&session::power_hint(self.name)).await;
+                    self.menu = true;
+                    self.send(Request::OpenMenu).await;
                     continue;
                 }
                 Piece::Action(Action::Chooser) => {
@@ -222,7 +235,11 @@ impl Session<'_> {
     }
 
     async fn ask(&mut self, input: Input) {
-        if self.typed.try_send(Request::Input(input)).is_err() {
+        self.send(Request::Input(input)).await;
+    }
+
+    async fn send(&mut self, request: Request) {
+        if self.typed.try_send(request).is_err() {
             self.tell("the port takes nothing more: what you typed is lost")
                 .await;
         }

@@ -18,6 +18,8 @@ pub struct Nut {
     /// Of `upsd.users`; reading needs none.
     pub username: Option<String>,
     pub password: Option<Secret>,
+    /// TLS from the first question on, or none is asked.
+    pub starttls: bool,
 }
 
 impl Nut {
@@ -34,11 +36,7 @@ impl Nut {
             );
         }
         table.finish();
-        if let Some(field) = starttls
-            && field.flag() == Some(true)
-        {
-            field.not_yet();
-        }
+        let starttls = starttls.map_or(Some(false), |field| field.flag());
         let host = host.and_then(|field| field.parsed(|text| read_address_or(text, PORT)));
         let ups = ups.and_then(|field| field.parsed(word));
         let username = username.map_or(Some(None), |field| field.parsed(word).map(Some));
@@ -57,6 +55,7 @@ impl Nut {
             ups: ups?,
             username: username?,
             password: password?,
+            starttls: starttls?,
         })
     }
 }

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::words::{self, Abilities, Variables, quote};
 use crate::clock::Instant;
 use crate::config::Nut;
+use crate::http::{Dial, Stream, Trust, pin_name, secure};
 use crate::power::driver::Fault;
+use crate::power::plug;
 use crate::power::wire::{self, Wire};
 
 /// Lines that are taken of one list.
@@ -26,7 +27,7 @@ const TRACKED: [Duration; 5] = [
 ];
 
 struct Link {
-    wire: Wire<TcpStream>,
+    wire: Wire<Stream>,
     signed_in: bool,
     /// What the device can be asked, and when that was learnt.
     can: Option<(Abilities, Instant)>,
@@ -35,15 +36,17 @@ struct Link {
 pub(in crate::power) struct Client {
     config: Nut,
     lan: String,
+    trust: Trust,
     link: Option<Link>,
 }
 
 impl Client {
     /// Opens nothing yet.
-    pub(in crate::power) fn new(config: Nut, lan: &str) -> Self {
+    pub(in crate::power) fn new(config: Nut, lan: &str, trust: Trust) -> Self {
         Self {
             config,
             lan: lan.to_owned(),
+            trust,
             link: None,
         }
     }
@@ -232,7 +235,33 @@ impl Client {
     }
 
     async fn open(&self) -> Result<Link, Fault> {
-        let stream = wire::connect(&self.lan, self.config.host).await?;
+        let host = self.config.host;
+        let plain = wire::connect(&self.lan, host).await?;
+        let stream = if self.config.starttls {
+            let mut wire = Wire::new(plain);
+            wire.send("STARTTLS\n").await?;
+            let answer = wire.line().await?;
+            if answer != "OK STARTTLS" {
+                let said = plug::printable(&answer);
+                return Err(Fault::NotPossible(format!(
+                    "upsd at {host} does not speak TLS ({said}), and `starttls = true` wants it: it is asked nothing"
+                )));
+            }
+            let to = Dial {
+                host: host.to_string(),
+                address: host,
+                tls: true,
+                what: pin_name(host),
+            };
+            let secured = secure(&to, &self.trust, wire.into_stream()?).await;
+            let (stream, pinned) = secured.map_err(plug::fault)?;
+            if let Some(pinned) = pinned {
+                tracing::info!(what = pinned.what, key = pinned.fingerprint, "pinned");
+            }
+            stream
+        } else {
+            Stream::plain(plain)
+        };
         Ok(Link {
             wire: Wire::new(stream),
             signed_in: false,

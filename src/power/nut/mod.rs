@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::driver::{Doing, Driver, Fault, Reading};
 use crate::config;
+use crate::http::Trust;
 use crate::reset::Verb;
 
 pub(super) mod client;
@@ -18,9 +19,9 @@ pub(super) struct Nut {
 }
 
 impl Nut {
-    pub(super) fn new(config: config::Nut, lan: &str) -> Self {
+    pub(super) fn new(config: config::Nut, lan: &str, trust: Trust) -> Self {
         Self {
-            client: Client::new(config, lan),
+            client: Client::new(config, lan, trust),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! one request in flight. Knows no outlet.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use async_snmp::v3::ReportStatus;
@@ -251,6 +252,9 @@ impl Wire {
                     _ => ", and a wrong community gets none either",
                 };
                 Fault::Silent(format!("{target}: no answer{hint}"))
+            }
+            Error::Network { source, .. } if source.kind() == ErrorKind::AddrNotAvailable => {
+                Fault::Offline("the LAN has no address yet".into())
             }
             Error::Network { source, .. } => Fault::Silent(format!("{target}: {}", source.kind())),
             Error::Auth { .. } => Fault::Refused(format!("{target} does not take the keys")),

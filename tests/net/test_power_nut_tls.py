@@ -1,0 +1,53 @@
+"""STARTTLS towards a real upsd: the key is pinned, another one is refused until it is trusted, and nothing is ever said in the plain."""
+import pytest
+from power_kit import HOST, House, Nut, Relay
+
+SECTION = (f'[pdu.rack]\nnut = {{ host = "{HOST}:3494", ups = "fake", username = "admin", password = "adminpw", starttls = true }}\n'
+           'poll = "2s"\nconfirm = "8s"\n')
+
+
+@pytest.fixture
+def house(tmp_path, make_board):
+    house = House(tmp_path, make_board)
+    house.nut = house.peers(Nut).up()
+    house.relay = Relay(house.lan.host, 3494, 3493)
+    house.closing.append(house.relay)
+    yield house
+    house.close()
+
+
+def renew(house):
+    house.nut.stop("upsd")
+    house.nut.certify()
+    house.nut.upsd()
+
+
+def test_the_key_is_pinned_and_another_is_refused_until_it_is_trusted(house):
+    renew(house)
+    board = house.start(SECTION)
+    house.up(timeout=90)
+    assert "off confirmed" in house.switch("off", "rack/2")
+    assert house.nut.get("fake", "outlet.2.status") == "off"
+    # Of all that was asked, only this was readable.
+    assert house.relay.asked.startswith(b"STARTTLS\n")
+    assert b"adminpw" not in house.relay.asked and b"INSTCMD" not in house.relay.asked
+    renew(house)
+    house.relay.cut()
+    house.until("refused", lambda: house.pdu()["phase"] == "refused", 120)
+    mismatch = house.told("PinMismatch")
+    assert [body["what"] for body in mismatch] == [f"tls {HOST}:3494"]
+    assert mismatch[0]["pinned"] != mismatch[0]["found"]
+    assert "is not who it was" in house.switch("on", "rack/2", code=1)
+    assert house.nut.get("fake", "outlet.2.status") == "off"
+    board.ctl("pdu", "trust", "rack")
+    house.up(timeout=90)
+    assert "on confirmed" in house.switch("on", "rack/2")
+    assert [body["fingerprint"] for body in house.told("Pinned")] == [mismatch[0]["found"]]
+
+
+def test_without_tls_over_there_nothing_is_asked(house):
+    house.start(SECTION)
+    why = house.until("why", lambda: "does not speak TLS" in house.pdu().get("why", "") and house.pdu()["why"], 90)
+    assert "FEATURE-NOT-CONFIGURED" in why and "starttls = true" in why
+    house.board.ctl("outlet", "on", "rack/2", "--yes", check=False, timeout=90)
+    assert set(bytes(house.relay.asked).split(b"\n")) == {b"STARTTLS", b""}
