@@ -2,11 +2,12 @@
 
 use crate::access::Person;
 
-/// Does the text name what is hidden from this person, as `console NAME`, `machine.NAME`, `outlet off: PDU/OUTLET,OUTLET`
+/// Does the text name what is hidden from this person, as `console NAME`, `machine.NAME`, `screen.NAME`, `outlet off: PDU/OUTLET,OUTLET`
 /// or `pdu.NAME.outlet.KEY`?
 pub(super) fn names_hidden(text: &str, person: &Person) -> bool {
     named(text, "console", |name| person.sees(name))
-        || named(text, "machine", |name| person.sees_machine(name))
+        // The owner of a screen is named with a dot; the word alone is no name.
+        || named(&text.replace("screen.", "machine."), "machine", |name| person.sees_machine(name))
         || outlets(text).any(|(pdu, outlet)| !person.sees_outlet(pdu, outlet))
 }
 
@@ -92,6 +93,9 @@ mod tests {
             ("power off: machine db-1", false),
             ("power off: machine web", true),
             ("machine.web", true),
+            ("screen.web", true),
+            ("screen.db-1", false),
+            ("the screen is wide", false),
             ("read what machine web starts from", true),
             ("read what machine db-1 starts from", false),
             (

@@ -33,10 +33,9 @@ pub(super) fn state(mut state: State, person: &Person) -> State {
         }
     }
     state.machines.retain(|name, _| person.sees_machine(name));
-    state.owners.retain(|name, _| {
-        name.strip_prefix("machine.")
-            .is_none_or(|name| person.sees_machine(name))
-    });
+    state
+        .owners
+        .retain(|name, _| machine_of(name).is_none_or(|name| person.sees_machine(name)));
     state
         .config_problems
         .retain(|problem| !names_hidden(problem, person));
@@ -96,7 +95,13 @@ fn outlet(event: &Event) -> Option<(&str, &str)> {
 
 /// The machine an event is about.
 fn machine(event: &Event) -> Option<&str> {
-    event.source.strip_prefix("machine.")
+    machine_of(&event.source)
+}
+
+/// The machine that an owner serves, its power or its screen.
+fn machine_of(owner: &str) -> Option<&str> {
+    let names = ["machine.", "screen."];
+    names.iter().find_map(|kind| owner.strip_prefix(kind))
 }
 
 #[cfg(test)]

@@ -191,7 +191,8 @@ def test_a_scan_finds_what_speaks_amt_and_nobody_else(house):
     found = board.json("amt", "scan", "10.77.0.0/24")["devices"]
     took = time.monotonic() - began
     assert found == [{"address": HOST, "version": "15.0.23.1706", "provisioned": True, "plain": True, "tls": True, "machine": "db1"}]
-    assert took < 15, f"{took} s"  # 1.5 s on an idle machine
+    print(f"a /24 in {took:.2f} s")
+    assert took < 15, f"{took} s"  # a busy machine
     assert re.search(rf"^{HOST} +15.0.23.1706 +plain, TLS +yes +db1$", board.ctl("amt", "scan", HOST).stdout, re.M)
     nobody = board.ctl("amt", "scan", "10.77.0.128/25")
     assert nobody.stdout == "" and "nobody there speaks Intel AMT" in nobody.stderr
