@@ -1,4 +1,4 @@
-//! Specimens of the events of power, in the order of the enum.
+//! Specimens of the events of power and machines, in the order of the enum.
 
 use oobd::event::{Kind, Severity};
 use oobd::reset::{Outcome, PowerState, Verb};
@@ -75,6 +75,16 @@ pub(crate) fn specimens() -> Vec<Kind> {
             part: s("p"),
             text: s("t"),
             severity: Severity::Critical,
+        },
+        Kind::ScreenOpened {
+            machine: s("m"),
+            user: s("u"),
+            from: s("f"),
+            control: true,
+        },
+        Kind::ScreenClosed {
+            machine: s("m"),
+            user: s("u"),
         },
     ]
 }
