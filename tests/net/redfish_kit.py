@@ -1,4 +1,4 @@
-"""What the Redfish tests need: our client as a program, and the peers that pip puts into a venv under out/."""
+"""What the Redfish tests need: our client as a program, and the peers that pip puts into a venv in the cache."""
 import contextlib
 import fcntl
 import hashlib
@@ -9,16 +9,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from board import ROOT, wait_for
+from board import wait_for
 from example_kit import example
+
+CACHE = Path(os.environ.get("OOBD_CACHE") or Path.home() / ".cache/oobd")
+
 
 def peers():
     """The venv with the peers, made when its requirements changed. Its programs are in `bin`."""
     wanted = Path(__file__).with_name("redfish-requirements.txt")
-    name = hashlib.sha256(wanted.read_bytes()).hexdigest()[:12]
-    venv = ROOT / "out" / "redfish-peers" / name
-    venv.parent.mkdir(parents=True, exist_ok=True)
-    with open(venv.parent / "lock", "w") as lock:
+    venv = CACHE / f"redfish-peers-{hashlib.sha256(wanted.read_bytes()).hexdigest()[:12]}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "redfish-peers.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (venv / "complete").exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
