@@ -24,8 +24,9 @@ def test_twenty_power_cuts_lose_no_acknowledged_note(board):
     chance = random.Random(20)
     acknowledged = {}
     for cut in range(CUTS + 1):
-        board.boot() if cut == 0 else board.boot_again()
-        board.until_ready()
+        # Everything else on the machine goes first.
+        board.boot(900) if cut == 0 else board.boot_again(900)
+        board.until_ready(600)
         kept = {e["seq"]: e for e in board.events()}
         lost = [s for s in acknowledged if s not in kept]
         assert lost == [], f"after cut {cut}: acknowledged and gone"
@@ -39,7 +40,7 @@ def test_twenty_power_cuts_lose_no_acknowledged_note(board):
         base = cut
 
         def follow():
-            for _, line in board.agent.stream(["sh", "-c", WRITER, "sh", str(base)], root="board", wait=60):
+            for _, line in board.agent.stream(["sh", "-c", WRITER, "sh", str(base)], root="board", wait=200):
                 if not line.strip().isdigit():  # what it prints is the sequence number, once the note is durable
                     continue
                 got[0] += 1
@@ -49,7 +50,7 @@ def test_twenty_power_cuts_lose_no_acknowledged_note(board):
 
         t = threading.Thread(target=follow)
         t.start()
-        assert enough.wait(90), "notes are not acknowledged"
+        assert enough.wait(300), "notes are not acknowledged"
         # somewhere inside the next write
         enough.clear()
         threading.Event().wait(chance.random() * 0.2)
