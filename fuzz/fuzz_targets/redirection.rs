@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use oobd_fuzz::Reads;
-use oobd_fuzz::amt::redirect::message::{Bad, Splitter};
-use oobd_fuzz::amt::redirect::{Service, auth};
+use oobd_fuzz::amt::redirect::auth;
+use oobd_fuzz::amt::redirect::message::{Bad, Service, Splitter};
 
 /// The messages, what is left, and why it ended.
 fn split<'a>(service: Service, reads: impl Iterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>, Result<usize, Bad>) {

@@ -5,18 +5,19 @@ use crate::access::Person;
 /// Does the text name what is hidden from this person, as `console NAME`, `machine.NAME`, `screen.NAME`, `outlet off: PDU/OUTLET,OUTLET`
 /// or `pdu.NAME.outlet.KEY`?
 pub(super) fn names_hidden(text: &str, person: &Person) -> bool {
-    named(text, "console", |name| person.sees(name))
-        // The owner of a screen is named with a dot; the word alone is no name.
-        || named(&text.replace("screen.", "machine."), "machine", |name| person.sees_machine(name))
+    named(text, "console", &[' ', '.'], |name| person.sees(name))
+        || named(text, "machine", &[' ', '.'], |name| person.sees_machine(name))
+        // The owner of a screen; the word in a sentence is followed by no name.
+        || named(text, "screen", &['.'], |name| person.sees_machine(name))
         || outlets(text).any(|(pdu, outlet)| !person.sees_outlet(pdu, outlet))
 }
 
-/// Is one that is not seen named behind this word, with a blank or a dot between?
-fn named(text: &str, noun: &str, sees: impl Fn(&str) -> bool) -> bool {
+/// Is one that is not seen named behind this word, with one of these between?
+fn named(text: &str, noun: &str, between: &[char], sees: impl Fn(&str) -> bool) -> bool {
     let mut rest = text;
     while let Some(at) = rest.find(noun) {
         rest = &rest[at + noun.len()..];
-        let Some(after) = rest.strip_prefix([' ', '.']) else {
+        let Some(after) = rest.strip_prefix(between) else {
             continue;
         };
         // A name in quotes has a dot in it.

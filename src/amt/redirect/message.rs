@@ -3,7 +3,38 @@
 //! Little-endian. Sources: amtterm (kraxel/amtterm: RedirectionConstants.h, redir.c, redir.h) and MeshCommander
 //! (Ylianst/MeshCommander: amt-redir-ws-0.1.0.js, amt-ider-ws-0.0.1.js).
 
-use super::Service;
+use std::fmt;
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    Sol,
+    Kvm,
+    Ider,
+}
+
+impl Service {
+    /// As it is asked for.
+    #[must_use]
+    pub fn tag(self) -> [u8; 4] {
+        match self {
+            Self::Sol => *b"SOL ",
+            Self::Kvm => *b"KVMR",
+            Self::Ider => *b"IDER",
+        }
+    }
+}
+
+/// As people read it.
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sol => "Serial over LAN",
+            Self::Kvm => "KVM",
+            Self::Ider => "IDE redirection",
+        })
+    }
+}
 
 /// First bytes of messages.
 pub mod kind {

@@ -19,41 +19,11 @@ pub mod sol;
 mod tests;
 
 pub use error::Error;
+pub use message::Service;
 pub use session::Session;
 
 /// So far above its port of WS-Man a machine redirects: 16992 and 16994, 16993 and 16995 with TLS.
 const ABOVE: u16 = 2;
-
-/// What a session is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    Sol,
-    Kvm,
-    Ider,
-}
-
-impl Service {
-    /// As it is asked for.
-    #[must_use]
-    pub fn tag(self) -> [u8; 4] {
-        match self {
-            Self::Sol => *b"SOL ",
-            Self::Kvm => *b"KVMR",
-            Self::Ider => *b"IDER",
-        }
-    }
-}
-
-/// As people read it.
-impl fmt::Display for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sol => "Serial over LAN",
-            Self::Kvm => "KVM",
-            Self::Ider => "IDE redirection",
-        })
-    }
-}
 
 /// A machine that is spoken to, and how.
 #[derive(Clone)]

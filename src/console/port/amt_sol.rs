@@ -3,22 +3,14 @@
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-use super::firmware::Breaks;
-use super::{Control, Error, Moved, Port, standing};
+use super::firmware::{Line, Machine};
+use super::{Error, Moved, Port};
 use crate::amt::redirect::sol::{self, Sol};
 use crate::amt::redirect::{self, Target};
 use crate::config::Amt;
-use crate::event::Kind;
 use crate::fault::chain;
-use crate::http::{self, Pinned, Trust};
-use crate::line::LineState;
+use crate::http::{self, Trust};
 use crate::pin::Pins;
-
-struct Machine {
-    sol: Sol,
-    breaks: Breaks,
-    pinned: Option<Pinned>,
-}
 
 /// Opens a session by the interface `lan` and the line in it.
 ///
@@ -42,12 +34,8 @@ pub(super) async fn open(
     };
     let opened = Sol::open(&target).await;
     let (sol, pinned) = opened.map_err(|error| fault(&port, error))?;
-    let breaks = Breaks::new(port, "the line belongs to AMT");
-    Ok(Box::new(Machine {
-        sol,
-        breaks,
-        pinned,
-    }))
+    let why = "the line belongs to AMT";
+    Ok(Box::new(Machine::new(port, why, sol, pinned)))
 }
 
 fn fault(port: &str, error: redirect::Error) -> Error {
@@ -77,7 +65,7 @@ fn fault(port: &str, error: redirect::Error) -> Error {
     }
 }
 
-impl Port for Machine {
+impl Line for Sol {
     fn poll_turn(
         &mut self,
         context: &mut task::Context<'_>,
@@ -85,35 +73,18 @@ impl Port for Machine {
         output: &[u8],
         read: bool,
     ) -> Poll<Moved> {
-        if self.breaks.poll_asked(context) {
-            self.sol.send_break();
-        }
-        match self.sol.poll_turn(context, input, output, read) {
-            Poll::Ready(sol::Moved::Read(count)) => Poll::Ready(Moved::Read(count)),
-            Poll::Ready(sol::Moved::Wrote(count)) => Poll::Ready(Moved::Wrote(count)),
-            Poll::Ready(sol::Moved::Lost(error)) => Poll::Ready(Moved::Lost(chain(&error))),
-            Poll::Pending => Poll::Pending,
-        }
+        Self::poll_turn(self, context, input, output, read).map(|moved| match moved {
+            sol::Moved::Read(count) => Moved::Read(count),
+            sol::Moved::Wrote(count) => Moved::Wrote(count),
+            sol::Moved::Lost(error) => Moved::Lost(chain(&error)),
+        })
     }
 
-    fn control(&self) -> Result<Arc<dyn Control>, Error> {
-        Ok(self.breaks.control())
-    }
-
-    fn state(&self) -> LineState {
-        standing()
-    }
-
-    fn events(&mut self) -> Vec<Kind> {
-        let pinned = self.pinned.take();
-        let event = pinned.map(|pinned| Kind::Pinned {
-            what: pinned.what,
-            fingerprint: pinned.fingerprint,
-        });
-        event.into_iter().collect()
+    fn send_break(&mut self) {
+        Self::send_break(self);
     }
 
     fn discard_output(&mut self) {
-        self.sol.discard_output();
+        Self::discard_output(self);
     }
 }

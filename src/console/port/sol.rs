@@ -3,18 +3,12 @@
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-use super::firmware::Breaks;
-use super::{Control, Error, Moved, Port, standing};
+use super::firmware::{Line, Machine};
+use super::{Error, Moved, Port};
 use crate::config::Ipmi;
 use crate::fault::chain;
 use crate::ipmi::sol::{self, Sol};
 use crate::ipmi::{self, Limits, Login};
-use crate::line::LineState;
-
-struct Machine {
-    sol: Sol,
-    breaks: Breaks,
-}
 
 /// Opens a session by the interface `lan` and activates the console in it.
 ///
@@ -36,8 +30,8 @@ pub(super) async fn open(
         Err(error) => Err(error),
     };
     let sol = opened.map_err(|error| fault(&port, &error, take_over))?;
-    let breaks = Breaks::new(port, "the line belongs to the BMC");
-    Ok(Box::new(Machine { sol, breaks }))
+    let why = "the line belongs to the BMC";
+    Ok(Box::new(Machine::new(port, why, sol, None)))
 }
 
 fn fault(port: &str, error: &ipmi::Error, take_over: bool) -> Error {
@@ -53,7 +47,7 @@ fn fault(port: &str, error: &ipmi::Error, take_over: bool) -> Error {
     }
 }
 
-impl Port for Machine {
+impl Line for Sol {
     fn poll_turn(
         &mut self,
         context: &mut task::Context<'_>,
@@ -61,26 +55,18 @@ impl Port for Machine {
         output: &[u8],
         read: bool,
     ) -> Poll<Moved> {
-        if self.breaks.poll_asked(context) {
-            self.sol.send_break();
-        }
-        match self.sol.poll_turn(context, input, output, read) {
-            Poll::Ready(sol::Moved::Read(count)) => Poll::Ready(Moved::Read(count)),
-            Poll::Ready(sol::Moved::Wrote(count)) => Poll::Ready(Moved::Wrote(count)),
-            Poll::Ready(sol::Moved::Lost(error)) => Poll::Ready(Moved::Lost(chain(&error))),
-            Poll::Pending => Poll::Pending,
-        }
+        Self::poll_turn(self, context, input, output, read).map(|moved| match moved {
+            sol::Moved::Read(count) => Moved::Read(count),
+            sol::Moved::Wrote(count) => Moved::Wrote(count),
+            sol::Moved::Lost(error) => Moved::Lost(chain(&error)),
+        })
     }
 
-    fn control(&self) -> Result<Arc<dyn Control>, Error> {
-        Ok(self.breaks.control())
-    }
-
-    fn state(&self) -> LineState {
-        standing()
+    fn send_break(&mut self) {
+        Self::send_break(self);
     }
 
     fn discard_output(&mut self) {
-        self.sol.discard_output();
+        Self::discard_output(self);
     }
 }
