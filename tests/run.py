@@ -37,7 +37,7 @@ STAGES = {
 }
 QUICK = [["check", "unit", "net"]]
 # The chains run side by side, for there are two cores and much waiting.
-CHAINS = [["check", "unit", "net", "lab"], ["image", "build", "power", "boot", "card"]]
+CHAINS = [["check", "unit", "net", "lab", "boot"], ["image", "build", "card", "power"]]
 # A stage that needs another one of another chain waits for its end.
 NEEDS = {"lab": "image"}
 

@@ -27,11 +27,14 @@ exec 9> "$all/.lock"; flock 9
 [ -d "$dir" ] || seed
 touch "$dir"
 flock -u 9
+# Smaller, at no cost in speed: addresses to be filled in at start packed (a tenth of a megabyte and more for a program
+# at any address), equal functions kept once. GNU ld packs for no arm64 and folds nothing.
+flags="-Clink-arg=-fuse-ld=lld -Clink-arg=-Wl,--icf=all,-O2,-z,pack-relative-relocs"
 say "cross: cargo build for arm64"
 cd "$REPO"
 in_builder env CARGO_TARGET_DIR="$dir" CARGO_TERM_COLOR=never \
   CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc PKG_CONFIG_ALLOW_CROSS=1 \
-  CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc AR_aarch64_unknown_linux_gnu=aarch64-linux-gnu-ar \
+  CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="$flags" CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc AR_aarch64_unknown_linux_gnu=aarch64-linux-gnu-ar \
   cargo build --release --locked --bins --target "$target" >&2
 for b in oobd oobctl; do install -m755 "$dir/$target/release/$b" "$out/$b"; done
 say "cross: done"

@@ -24,6 +24,9 @@ pub enum Error {
     /// No connection, or no TLS: nothing was asked.
     #[error("{host}: {why}")]
     Unreached { host: String, why: String },
+    /// This board has no address to ask from; nothing was asked of anybody.
+    #[error("{host}: {why}")]
+    Offline { host: String, why: String },
     /// The device shows another key than the one that is trusted; nothing was asked. `what` is its name among the pins.
     #[error(
         "{host} has another TLS key, {found}, than the trusted {pinned}{}",
@@ -88,7 +91,7 @@ impl Error {
     pub fn is_gone(&self) -> bool {
         matches!(
             self,
-            Self::Unreached { .. } | Self::Late { .. } | Self::Lost { .. }
+            Self::Unreached { .. } | Self::Offline { .. } | Self::Late { .. } | Self::Lost { .. }
         )
     }
 

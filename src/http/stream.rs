@@ -2,7 +2,7 @@
 //!
 //! Protocols that are no HTTP have theirs by [`dial`].
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -100,7 +100,7 @@ pub(super) async fn open(
 /// Connects by the LAN's interface within `limit`, and checks the key: before this is back, nothing is asked of anybody.
 ///
 /// # Errors
-/// [`Error::Unreached`], [`Error::Distrusted`], [`Error::Pin`].
+/// [`Error::Unreached`], [`Error::Offline`], [`Error::Distrusted`], [`Error::Pin`].
 pub async fn dial(
     to: &Dial,
     lan: &str,
@@ -113,6 +113,12 @@ pub async fn dial(
             why,
         };
         let stream = tcp::connect(lan, to.address).await.map_err(|error| {
+            if error.kind() == ErrorKind::AddrNotAvailable {
+                return Error::Offline {
+                    host: to.host.clone(),
+                    why: error.to_string(),
+                };
+            }
             unreached(match error.raw_os_error() {
                 Some(libc::ENODEV) => format!("there is no interface {lan}"),
                 _ => tcp::reason(&error),
@@ -236,7 +242,7 @@ impl AsyncRead for Stream {
         match &mut self.get_mut().0 {
             Kind::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Kind::Tls(stream) => match Pin::new(stream).poll_read(cx, buf) {
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Poll::Ready(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => {
                     Poll::Ready(Ok(()))
                 }
                 other => other,

@@ -13,6 +13,27 @@ pub struct Reading {
     pub outlets: Vec<OutletReading>,
 }
 
+impl Reading {
+    /// Of no outlet is anything known any more: that is unknown, and never off.
+    pub(super) fn forget(&mut self) {
+        for outlet in &mut self.outlets {
+            outlet.state = PowerState::Unknown;
+            outlet.in_transition = false;
+            (outlet.watts, outlet.amps) = (None, None);
+        }
+    }
+
+    /// Outlets of an earlier reading that this one lacks stay, unknown.
+    pub(super) fn keep(&mut self, mut former: Self) {
+        former.outlets.retain(|old| {
+            let mut outlets = self.outlets.iter();
+            outlets.all(|outlet| outlet.key != old.key)
+        });
+        former.forget();
+        self.outlets.append(&mut former.outlets);
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OutletReading {
     /// As printed on the device, or as near as its protocol says: `3`, `A1`, `rack3`. Unique in the reading.
@@ -70,5 +91,34 @@ pub trait Driver: Send {
     /// Longest that one call may take; then the owner drops the driver and opens another.
     fn limit(&self) -> Duration {
         Duration::from_secs(15)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outlet_that_is_not_listed_any_more_stays_and_is_unknown() {
+        let outlet = |key: &str, state| OutletReading {
+            key: key.into(),
+            state,
+            watts: Some(40.0),
+            in_transition: true,
+            ..OutletReading::default()
+        };
+        let former = Reading {
+            outlets: vec![outlet("1", PowerState::On), outlet("2", PowerState::On)],
+        };
+        let mut now = Reading {
+            outlets: vec![outlet("2", PowerState::Off)],
+        };
+        now.keep(former);
+        let gone = OutletReading {
+            watts: None,
+            in_transition: false,
+            ..outlet("1", PowerState::Unknown)
+        };
+        assert_eq!(now.outlets, [outlet("2", PowerState::Off), gone]);
     }
 }

@@ -224,14 +224,12 @@ impl Owner {
         }
         let Ok(reading) = answer else {
             // What cannot be read is unknown, and never off.
-            for outlet in &mut self.reading.outlets {
-                outlet.state = PowerState::Unknown;
-                outlet.in_transition = false;
-                (outlet.watts, outlet.amps) = (None, None);
-            }
+            self.reading.forget();
             return;
         };
-        self.reading = reading.clone();
+        let former = std::mem::replace(&mut self.reading, reading.clone());
+        // A speaker whose driver has just died lists none of its outlets: they are unknown then, not gone.
+        self.reading.keep(former);
         self.read_at = Some(Timestamp::now());
         let mut changed = Vec::new();
         for outlet in &reading.outlets {

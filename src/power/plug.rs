@@ -93,6 +93,7 @@ pub(super) fn fault(error: Error) -> Fault {
             pinned,
             found,
         },
+        Error::Offline { why, .. } => Fault::Offline(why),
         Error::Unreached { .. } | Error::Late { .. } | Error::Lost { .. } => Fault::Silent(text),
         _ if error.is_login() => Fault::Refused(text),
         _ => Fault::Odd(text),

@@ -31,17 +31,14 @@ pub(super) struct Wire<S> {
 pub(super) async fn connect(lan: &str, address: SocketAddr) -> Result<TcpStream, Fault> {
     match timeout(CONNECT_LIMIT, tcp::connect(lan, address)).await {
         Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) if error.kind() == ErrorKind::AddrNotAvailable => Err(offline(lan)),
+        Ok(Err(error)) if error.kind() == ErrorKind::AddrNotAvailable => {
+            Err(Fault::Offline(error.to_string()))
+        }
         Ok(Err(error)) => Err(Fault::Silent(format!(
             "cannot connect to {address}: {error}"
         ))),
         Err(_) => Err(Fault::Silent(format!("{address} does not answer"))),
     }
-}
-
-/// What there is to say while the LAN has no address.
-pub(super) fn offline(lan: &str) -> Fault {
-    Fault::Offline(format!("{lan} has no address yet"))
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {

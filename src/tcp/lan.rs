@@ -1,9 +1,10 @@
 //! Connections and datagram sockets that we open to hosts of the LAN. A socket of ours can never leave by an uplink. Judges no address.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use nix::errno::Errno;
+use nix::sys::socket::SockaddrStorage;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
@@ -15,8 +16,10 @@ use super::prepare;
 /// stays on `lo`.
 ///
 /// # Errors
-/// What the kernel says; `ENODEV` when there is no such interface.
+/// What the kernel says; `ENODEV` when there is no such interface, `EADDRNOTAVAIL` while that has no address that the
+/// target could answer to.
 pub async fn connect(interface: &str, target: SocketAddr) -> io::Result<TcpStream> {
+    addressed(interface, target)?;
     let socket = match target {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -31,9 +34,10 @@ pub async fn connect(interface: &str, target: SocketAddr) -> io::Result<TcpStrea
 /// `lo`. Connected: datagrams of anybody else are not heard, and a port that nobody listens on is told by an error.
 ///
 /// # Errors
-/// What the kernel says; `ENODEV` when there is no such interface, `EADDRNOTAVAIL` while that has no address. Without one
-/// the kernel would connect and send from `0.0.0.0`, which every receiver drops without a word.
+/// What the kernel says; `ENODEV` when there is no such interface, `EADDRNOTAVAIL` while that has no address that the
+/// target could answer to.
 pub async fn connect_udp(interface: &str, target: SocketAddr) -> io::Result<UdpSocket> {
+    addressed(interface, target)?;
     let any: SocketAddr = match target {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -41,9 +45,6 @@ pub async fn connect_udp(interface: &str, target: SocketAddr) -> io::Result<UdpS
     let socket = UdpSocket::bind(any).await?;
     SockRef::from(&socket).bind_device(Some(device(interface, target).as_bytes()))?;
     socket.connect(target).await?;
-    if socket.local_addr()?.ip().is_unspecified() {
-        return Err(io::ErrorKind::AddrNotAvailable.into());
-    }
     Ok(socket)
 }
 
@@ -56,6 +57,39 @@ pub async fn udp(interface: &str, loopback: bool) -> io::Result<UdpSocket> {
     let device = if loopback { "lo" } else { interface };
     SockRef::from(&socket).bind_device(Some(device.as_bytes()))?;
     Ok(socket)
+}
+
+/// Has the interface an address of its own to speak from? Without one the kernel takes what there is: `0.0.0.0`, which every
+/// receiver drops without a word, or the address of an uplink, to which the answer would go by another network.
+fn addressed(interface: &str, target: SocketAddr) -> io::Result<()> {
+    let device = device(interface, target);
+    if nix::net::if_::if_nametoindex(device).is_err() {
+        return Err(Errno::ENODEV.into());
+    }
+    let serves = |address: IpAddr| match (address, target.ip()) {
+        (IpAddr::V4(_), IpAddr::V4(_)) => true,
+        // What is link-local answers its link alone.
+        (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+            !ours.is_unicast_link_local() || theirs.is_unicast_link_local()
+        }
+        _ => false,
+    };
+    let mut addresses = nix::ifaddrs::getifaddrs()?.filter(|one| one.interface_name == device);
+    let found = addresses.any(|one| one.address.as_ref().and_then(ip).is_some_and(serves));
+    if found {
+        return Ok(());
+    }
+    let what = if target.is_ipv4() { "IPv4" } else { "IPv6" };
+    let why = format!(
+        "{device} has no {what} address to reach {} from",
+        target.ip()
+    );
+    Err(io::Error::new(io::ErrorKind::AddrNotAvailable, why))
+}
+
+fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
+    let v4 = address.as_sockaddr_in().map(|v4| v4.ip().into());
+    v4.or_else(|| address.as_sockaddr_in6().map(|v6| v6.ip().into()))
 }
 
 fn device(interface: &str, target: SocketAddr) -> &str {

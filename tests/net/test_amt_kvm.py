@@ -101,7 +101,7 @@ def test_another_mode_reaches_the_viewer_and_a_large_one_comes_in_eight_bits(rac
     device.tell("KVMR size 2560 2048")
     viewer.until(lambda: viewer.size == (2560, 2048))
     # RGB332 of red 30 of 31 and green 62 of 63.
-    viewer.until(lambda: viewer.pixel(2559, 2047) == (255, 255, 0), 200)
+    viewer.until(lambda: viewer.pixel(2559, 2047) == (255, 255, 0))
 
 
 def test_a_snapshot_is_a_png_of_the_screen(rack):

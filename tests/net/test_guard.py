@@ -132,7 +132,9 @@ def test_somebody_who_keeps_at_it_makes_no_storm_of_events(guarded):
     wait_for("it is undone in the end", lambda: guarded.board("cat /proc/sys/net/ipv4/ip_forward").strip() == "0")
     peer.event("GuardRestored", after=before)
     peer.ask("check")
-    # Switching forwarding off makes the kernel switch accept_redirects on: two breaches, each told once.
-    assert 1 <= peer.count("GuardBreached") <= 3
-    assert 1 <= peer.count("GuardRestored") <= 3
-    assert peer.state()["guard"]["breaches"] > 4, "every one was counted and undone"
+    # Switching forwarding off makes the kernel switch accept_redirects on, and a look while it is switched finds single
+    # interfaces: how many breaches there are is the kernel's affair, but each is told once, and once more if it stays.
+    told = [repr(e["kind"]["GuardBreached"]) for e in peer.events if "GuardBreached" in e["kind"]]
+    assert told and sorted(told) == sorted(set(told))
+    assert 1 <= peer.count("GuardRestored") <= len(told)
+    assert peer.state()["guard"]["breaches"] > len(told), "every one was counted and undone"

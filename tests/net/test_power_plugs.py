@@ -1,7 +1,9 @@
 """Plugs, relays and scripts: stand-ins that speak the real protocols (and that curl finds right), a relay board on a pty, programs."""
+import contextlib
 import json
 import os
 import pty
+import socket
 import subprocess
 import sys
 import threading
@@ -9,7 +11,7 @@ import tty
 from pathlib import Path
 
 import pytest
-from board import wait_for
+from board import in_namespace, wait_for
 from power_kit import HOST, House, Peers
 
 PEERS = Path(__file__).resolve().parent / "plug_peers.py"
@@ -99,6 +101,33 @@ def test_a_plug_that_goes_away_is_silent_and_its_state_not_off(house):
     house.until("silent", lambda: house.pdu().get("phase") == "silent", 60)
     assert all(outlet["state"] != "Off" for outlet in house.pdu()["outlets"])
     house.switch("off", "rack/0", code=1)
+
+
+def test_a_lan_without_an_address_speaks_from_no_uplinks(house):
+    """The kernel would take another interface's address for a socket bound to one that has none."""
+    plug = house.peers(Plug).up("shelly")
+    up = ["ip", "-n", house.lan.board]
+    subprocess.run([*up, "link", "add", "up0", "type", "veth", "peer", "name", "up1"], check=True)
+    subprocess.run([*up, "address", "add", "198.18.0.2/24", "dev", "up0"], check=True)
+    for link in ("up0", "up1"):
+        subprocess.run([*up, "link", "set", link, "up"], check=True)
+    wire = in_namespace(f"/run/netns/{house.lan.host}", lambda: socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800)))
+    with wire:
+        wire.setblocking(False)
+        given = house.config
+        house.config = lambda sections: given(sections).replace('"10.77.0.5/24"', '"dhcp"')
+        house.start(f'[pdu.rack]\n{FAST}shelly = {{ host = "{HOST}" }}\n[pdu.man]\n{FAST}powerman = {{ host = "{HOST}" }}\n')
+        for pdu in ("rack", "man"):
+            house.until("it says so", lambda pdu=pdu: "eth0 has no IPv4 address" in house.pdu(pdu).get("why", ""))
+            assert house.pdu(pdu)["phase"] == "unknown"
+        assert "PduLost" not in house.board.kinds()
+        assert plug.asked() == []
+        heard = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                heard.append(wire.recv(2048))
+    # What DHCP asks comes from 0.0.0.0.
+    assert not [packet for packet in heard if packet[12:16] == bytes([198, 18, 0, 2])]
 
 
 class Board:

@@ -254,7 +254,7 @@ impl Wire {
                 Fault::Silent(format!("{target}: no answer{hint}"))
             }
             Error::Network { source, .. } if source.kind() == ErrorKind::AddrNotAvailable => {
-                Fault::Offline("the LAN has no address yet".into())
+                Fault::Offline(source.to_string())
             }
             Error::Network { source, .. } => Fault::Silent(format!("{target}: {}", source.kind())),
             Error::Auth { .. } => Fault::Refused(format!("{target} does not take the keys")),
