@@ -1,5 +1,7 @@
 """What the benches share: the lab's modules on the path, progress on stderr, one JSON line per result."""
 import json
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,3 +26,16 @@ def result(name, unit, ours, peer=None, theirs=None, goal=None, met=None):
 
 def workdir():
     return tempfile.TemporaryDirectory(prefix="oobd-bench-")
+
+
+def is_inside():
+    """Does this run in the namespace that `inside` made?"""
+    return os.environ.get("OOBD_BENCH_NETNS") == str(os.getppid())
+
+
+def inside(command):
+    """Runs this again in a new network namespace; its exit status. `bench0` has 192.0.2.1/24 and nobody at its other end: ser2net
+    listens on 127.0.0.1 only when there is another address, too."""
+    links = "ip link set lo up && ip link add bench0 type veth peer name bench1 && ip addr add 192.0.2.1/24 dev bench0 && ip link set bench0 up"
+    env = dict(os.environ, OOBD_BENCH_NETNS=str(os.getpid()))
+    return subprocess.run(["unshare", "-n", "sh", "-c", links + ' && exec "$@"', "sh", *command], env=env).returncode
