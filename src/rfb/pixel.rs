@@ -108,6 +108,10 @@ impl Format {
     }
 
     pub(super) fn write(self, colour: u32, out: &mut Vec<u8>) {
+        // What nearly every viewer has.
+        if self == Self::RGB888 {
+            return out.extend(colour.to_le_bytes());
+        }
         let [_, red, green, blue] = colour.to_be_bytes();
         let mut value = 0_u32;
         for (part, (most, shift)) in [red, green, blue]

@@ -46,6 +46,8 @@ pub struct Server {
     size: (usize, usize),
     /// The change of each tile that it has.
     seen: Vec<u64>,
+    /// The tile that the next update begins with: where everything changes all the time, the lower part has its turn, too.
+    next: usize,
     /// It waits for an update.
     waits: bool,
     said: Vec<u8>,
@@ -63,6 +65,7 @@ impl Server {
             resizes: false,
             size: (0, 0),
             seen: Vec::new(),
+            next: 0,
             waits: false,
             said: b"RFB 003.008\n".to_vec(),
         }
@@ -244,13 +247,16 @@ impl Server {
         let changes = frame.changes();
         self.seen.resize(changes.len(), 0);
         let (mut body, mut count) = (Vec::new(), 0_u16);
-        for (tile, change) in changes.iter().enumerate() {
+        let tiles = changes.iter().enumerate();
+        let first = self.next.min(changes.len());
+        for (tile, change) in tiles.clone().skip(first).chain(tiles.take(first)) {
             if self.seen.get(tile) == Some(change) {
                 continue;
             }
             let (x, y) = (tile % across * TILE, tile / across * TILE);
             if x < width && y < height {
                 if body.len() >= AT_ONCE {
+                    self.next = tile;
                     break;
                 }
                 let (wide, high) = (TILE.min(width - x), TILE.min(height - y));

@@ -277,6 +277,30 @@ fn a_viewer_gets_all_of_it_and_then_what_changes() {
 }
 
 #[test]
+fn a_screen_that_changes_all_the_time_is_shown_to_its_lower_edge() {
+    let mut frame = Frame::default();
+    frame.resize(800, 600).unwrap();
+    let mut server = viewer(&frame, &ALL);
+    let mut bottom = 0;
+    // Fifteen updates are one picture.
+    for round in 1..=30_u32 {
+        for line in 0..600 {
+            frame.put(0, line, &[round; 800]);
+        }
+        let update = server.update(&frame).unwrap();
+        let count = u16::from_be_bytes([update[2], update[3]]);
+        let mut at = 4;
+        for _ in 0..count {
+            let number = |at: usize| usize::from(u16::from_be_bytes([update[at], update[at + 1]]));
+            bottom += usize::from(number(at + 2) == 576);
+            at += 12 + number(at + 4) * number(at + 6) * 4;
+        }
+        server.feed(&MORE, &frame).unwrap();
+    }
+    assert!(bottom >= 13, "{bottom} tiles of the last row");
+}
+
+#[test]
 fn a_viewer_has_its_own_format_and_does_things() {
     let (mut client, mut frame) = (Client::default(), Frame::default());
     client.feed(&session(), &mut frame).unwrap();

@@ -8,8 +8,8 @@ import websocket
 class Viewer:
     """A viewer; its picture is a dict of rows of bytes, four per pixel: blue, green, red, nothing."""
 
-    def __init__(self, door, machine, query="", token=None, encodings=(0, -223)):
-        header = [f"Authorization: Bearer {token}"] if token else []
+    def __init__(self, door, machine, query="", token=None, encodings=(0, -223), header=None):
+        header = [f"Authorization: Bearer {token}"] if token else [header] if header else []
         url = f"wss://localhost:{door.port}/api/screen/{machine}?{query}"
         self.link = websocket.create_connection(url, socket=door.tls(), header=header, suppress_origin=True, subprotocols=["binary"])
         self.link.settimeout(60)

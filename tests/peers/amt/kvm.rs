@@ -4,7 +4,7 @@
 //! The picture is a gradient by x and y, and in its upper left corner a square that shows what was last typed: its colour is
 //! the low bits of the keysym. `"size": [800, 600]`, `"zrle": false`, `"idle_ms"` ends a session that hears nothing, not even
 //! on the side channel. Orders: `KVMR colour N` paints the square, `KVMR size W H` changes the mode, `KVMR move` lets the square
-//! wander, `KVMR end` closes.
+//! wander, `KVMR film` sends the whole screen, changed in every pixel, whenever it is asked for changes, `KVMR end` closes.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -25,6 +25,8 @@ struct Screen {
     bytes: usize,
     zrle: bool,
     begun: bool,
+    /// All colours are turned into their opposite.
+    turned: bool,
 }
 
 impl Screen {
@@ -34,7 +36,8 @@ impl Screen {
         }
         let part =
             |place: usize, edge: usize, most: usize| u16::try_from(place * most / edge).unwrap();
-        part(x, self.width, 31) << 11 | part(y, self.height, 63) << 5
+        let colour = part(x, self.width, 31) << 11 | part(y, self.height, 63) << 5;
+        if self.turned { !colour } else { colour }
     }
 
     fn put(&self, colour: u16, out: &mut Vec<u8>) {
@@ -122,6 +125,7 @@ pub fn run(conn: &mut Conn, machine: &Shared) -> io::Result<End> {
         bytes: 2,
         zrle: given["zrle"] != false,
         begun: false,
+        turned: false,
     };
     let idle = Duration::from_millis(given["idle_ms"].as_u64().unwrap_or(180_000));
     assert_eq!(conn.take(8)?[0], 0x40);
@@ -141,6 +145,7 @@ pub fn run(conn: &mut Conn, machine: &Shared) -> io::Result<End> {
     ])?;
     conn.send(b"Intel(r) AMT KVM")?;
     let (mut wanted, mut changed, mut moves) = (None, false, false);
+    let mut film = [Vec::new(), Vec::new()];
     let mut heard = Instant::now();
     loop {
         while let Some(order) = next_order("KVMR") {
@@ -155,6 +160,13 @@ pub fn run(conn: &mut Conn, machine: &Shared) -> io::Result<End> {
                     wanted = None;
                 }
                 "move" => moves = true,
+                // Blocks that are stored can be sent again: made once, for this program is not quick.
+                "film" => {
+                    film = [true, false].map(|turned| {
+                        screen.turned = turned;
+                        screen.update(true)
+                    });
+                }
                 _ => {
                     done("KVMR");
                     return Ok(End::Cut);
@@ -175,6 +187,11 @@ pub fn run(conn: &mut Conn, machine: &Shared) -> io::Result<End> {
             (wanted, changed) = (None, false);
             let update = screen.update(all);
             conn.send(&update)?;
+        }
+        if wanted == Some(true) && !film[0].is_empty() {
+            conn.send(&film[0])?;
+            film.swap(0, 1);
+            wanted = None;
         }
         conn.fill()?;
         while let Some(length) = length(conn.peek()) {
