@@ -174,6 +174,8 @@ class World:
         return self.until(f"uplink {' or '.join(phases)}", lambda: (lambda u: u if u["phase"] in phases else None)(self.uplink()), timeout)
 
     def until_ready(self, timeout=180):
+        # Waited for in the guest while it starts: each question would take a second of its emulated processor.
+        self.agent.board("systemctl is-system-running --wait", check=False, timeout=timeout)
         return self.until("oobd is READY", lambda: self.agent.board("systemctl is-active oobd", check=False).text == "active" and self.status()["ready"],
                           timeout)
 
