@@ -6,7 +6,9 @@ import time
 from pathlib import Path
 
 from .farm import Farm
+from .program import Program
 from .telnet import Rfc2217, Telnet
+from .websocket import WebSocket
 from .wire import Conserver as ConserverClient
 from .wire import Raw
 
@@ -14,11 +16,11 @@ HERE = Path(__file__).resolve().parent
 
 
 def version(package):
-    """Debian's version without its revision."""
+    """Debian's version without epoch and revision."""
     got = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True)
     if got.returncode:
         raise SystemExit(f"{package} is not installed; scripts/setup does that")
-    return got.stdout.split("-")[0]
+    return got.stdout.split("-")[0].split(":")[-1]
 
 
 def listening():
@@ -110,7 +112,8 @@ class Relay(Contender):
 
     label, base = "C relay", 21000
 
-    def start(self):
+    def start(self, base=base):
+        self.base = base
         program = self.folder / "relay"
         subprocess.run(["cc", "-O2", "-o", program, HERE / "relay.c"], check=True)
         self.spawn(program, self.base, *self.farm.paths)
@@ -118,6 +121,72 @@ class Relay(Contender):
 
     def connect(self, line, _door):
         return Raw(self.base + line)
+
+
+class Sshd(Contender):
+    """OpenSSH's server that runs socat on one line: what there is to be had by ssh without a console server."""
+
+    doors, base = ("ssh",), 25000
+
+    @property
+    def label(self):
+        return f"OpenSSH {version('openssh-server')} with socat"
+
+    @property
+    def used(self):
+        return self.label
+
+    def start(self):
+        Path("/run/sshd").mkdir(exist_ok=True)
+        for name in ("host", "key"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / name], check=True)
+        (self.folder / "sshd_config").write_text(
+            f"Port {self.base}\nListenAddress 127.0.0.1\nHostKey {self.folder}/host\nAuthorizedKeysFile {self.folder}/key.pub\nStrictModes no\n"
+            f"UsePAM no\nPermitRootLogin yes\nPidFile none\nForceCommand socat - {self.farm.paths[0]},rawer\n")
+        self.spawn("/usr/sbin/sshd", "-D", "-f", self.folder / "sshd_config")
+        self.until("listening", lambda: self.base in listening())
+
+    def connect(self, _line, _door):
+        return Program(openssh(self.base, self.folder) + ["-l", "root", "127.0.0.1"], lambda: True)
+
+
+class Websockify(Contender):
+    """websockify with TLS before a relay: what people put before a line to reach it from a browser."""
+
+    doors, base = ("websocket",), 26000
+
+    @property
+    def label(self):
+        return f"websockify {version('websockify')} before a C relay"
+
+    @property
+    def used(self):
+        return self.label
+
+    def start(self):
+        self.farm.close()
+        self.relay = Relay(self.folder, 1, base=self.base + 1)
+        self.farm = self.relay.farm
+        pem = self.folder / "pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=bench",
+                        "-keyout", pem, "-out", self.folder / "cert"], check=True, capture_output=True)
+        with pem.open("a") as file:
+            file.write((self.folder / "cert").read_text())
+        self.spawn("websockify", "--ssl-only", f"--cert={pem}", f"127.0.0.1:{self.base}", f"127.0.0.1:{self.base + 1}")
+        self.until("listening", lambda: self.base in listening())
+
+    def connect(self, _line, _door):
+        return WebSocket(self.base, tls=True, path="/", protocol="binary")
+
+    def kill(self):
+        super().kill()
+        self.relay.kill()
+
+
+def openssh(port, folder):
+    """OpenSSH's client with the key in that folder; the user and the host are to follow."""
+    return ["ssh", "-F", "none", "-T", "-p", port, "-i", folder / "key", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+            "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder}/known_hosts", "-o", "LogLevel=ERROR"]
 
 
 class Ser2net(Contender):

@@ -8,7 +8,7 @@ import threading
 
 from bench import REPO
 
-from .contender import Contender
+from .contender import Contender, openssh
 from .control import Control
 from .program import Program
 from .telnet import Rfc2217, Telnet
@@ -117,9 +117,7 @@ class Oobd(Contender):
         return Control(self.folder / "run" / "control.sock", f"c{line}")
 
     def ssh(self, line):
-        argv = ["ssh", "-F", "none", "-T", "-p", SSH_PORT, "-i", self.key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
-                "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={self.folder}/known_hosts", "-o", "LogLevel=ERROR",
-                "-l", f"bench:c{line}", "127.0.0.1"]
+        argv = openssh(SSH_PORT, self.folder) + ["-l", f"bench:c{line}", "127.0.0.1"]
         before = self.sessions(line)
         return Program(argv, lambda: self.sessions(line) - before)
 
