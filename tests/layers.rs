@@ -114,6 +114,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             &["amt", "http", "ipmi", "pin", "state", "tcp", "tls", "wol"],
         ],
     ),
+    ("ider", &[DEVICE, &["amt", "http", "pin"]]),
     ("screen", &[DEVICE, &["amt", "http", "pin", "rfb"]]),
     // Writes what `transcript` reads.
     (
