@@ -193,5 +193,5 @@ fn redirected_drives() {
         ..Ider::default()
     }));
     let text = ider::show(&state, NOW, 80, false);
-    golden("amt-ider.txt", &text, 100);
+    golden("amt-ider.txt", &text, 80);
 }
