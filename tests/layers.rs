@@ -151,8 +151,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             DEVICE,
             DOOR,
             &[
-                "api", "bmc", "console", "control", "link", "plain", "power", "screen", "ssh",
-                "uplink",
+                "api", "bmc", "console", "control", "ider", "link", "plain", "power", "screen",
+                "ssh", "uplink",
             ],
         ],
     ),
