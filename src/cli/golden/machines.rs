@@ -188,7 +188,7 @@ fn redirected_drives() {
         machine: "web\u{1b}1".into(),
         phase: IderPhase::Lost,
         why: "web1: IDE redirection is in use by another session".into(),
-        inserted_at: before(4000),
+        inserted_at: before(400),
         cd: Some(IderDrive::default()),
         ..Ider::default()
     }));
