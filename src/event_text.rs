@@ -365,7 +365,10 @@ impl fmt::Display for Kind {
             | Self::MachineChanged { .. }
             | Self::MachineLost { .. }
             | Self::MachineFound { .. }
-            | Self::MachineLogged { .. } => power::write(self, f),
+            | Self::MachineLogged { .. }
+            | Self::IderOpened { .. }
+            | Self::IderLost { .. }
+            | Self::IderClosed { .. } => power::write(self, f),
         }
     }
 }

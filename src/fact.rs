@@ -48,6 +48,10 @@ pub enum Fact {
     MachineGone {
         name: String,
     },
+    Ider(Ider),
+    IderGone {
+        machine: String,
+    },
 }
 
 /// What a link is to us.
@@ -314,4 +318,48 @@ pub struct Machine {
     pub action: Option<Action>,
     /// As read last; the owner reads them now and then.
     pub sensors: Vec<Sensor>,
+}
+
+/// Where the drives stand that a machine gets from this board.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IderPhase {
+    #[default]
+    Opening,
+    /// The machine has them.
+    Open,
+    /// The session broke, and is tried again: see `why`.
+    Lost,
+}
+
+/// Drives of a machine by IDE redirection, from the insertion to the ejection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ider {
+    pub machine: String,
+    pub phase: IderPhase,
+    /// Of the phase.
+    pub since: Timestamp,
+    pub why: String,
+    /// Who inserted it, and when.
+    pub by: String,
+    pub inserted_at: Timestamp,
+    pub cd: Option<IderDrive>,
+    pub floppy: Option<IderDrive>,
+}
+
+/// One drive and what went over it. The numbers are a second old.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IderDrive {
+    /// Of this board.
+    pub file: String,
+    pub bytes: u64,
+    /// The machine may write to it.
+    pub writable: bool,
+    /// The machine has ejected it.
+    pub out: bool,
+    /// Bytes, those twice that were moved twice.
+    pub read: u64,
+    pub written: u64,
+    /// The block that was touched last: 2048 bytes on a CD, 512 on a floppy.
+    pub last_block: Option<u32>,
 }

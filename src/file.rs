@@ -3,10 +3,13 @@
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// For the owner alone.
 const NARROW: u32 = 0o600;
+
+/// Where, in the folder that survives reboots, the images are that machines are given as media.
+pub const IMAGES: &str = "images";
 
 /// Replaces `path` by these bytes: a new file beside it, synced, renamed over it, the directory synced.
 ///
@@ -35,6 +38,13 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> 
     drop(file);
     std::fs::rename(&fresh, path)?;
     File::open(directory)?.sync_all()
+}
+
+/// The path of a file of this folder; `None` for a name that leads elsewhere, or to what is hidden.
+#[must_use]
+pub fn inside(folder: &Path, name: &str) -> Option<PathBuf> {
+    let bare = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0']);
+    bare.then(|| folder.join(name))
 }
 
 /// What [`keep`] found or made.

@@ -25,6 +25,7 @@ pub mod fact;
 pub mod fault;
 pub mod file;
 pub mod http;
+pub mod ider;
 pub mod ipmi;
 pub mod journal;
 pub mod keymap;

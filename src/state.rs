@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::clock::Timestamp;
 use crate::fact::{
-    Console, Door, Fact, Guard, Link, LinkRole, Machine, Owner, Pdu, SerialPort, Uplink,
+    Console, Door, Fact, Guard, Ider, Link, LinkRole, Machine, Owner, Pdu, SerialPort, Uplink,
     UplinkPhase, Ups,
 };
 
@@ -36,6 +36,8 @@ pub struct State {
     pub pdus: BTreeMap<String, Pdu>,
     pub upses: BTreeMap<String, Ups>,
     pub machines: BTreeMap<String, Machine>,
+    /// Drives that machines get from this board, by machine.
+    pub ider: BTreeMap<String, Ider>,
 }
 
 impl State {
@@ -60,6 +62,8 @@ impl State {
             Fact::UpsGone { name } => self.upses.remove(&name).is_some(),
             Fact::Machine(machine) => put(&mut self.machines, machine.name.clone(), machine),
             Fact::MachineGone { name } => self.machines.remove(&name).is_some(),
+            Fact::Ider(ider) => put(&mut self.ider, ider.machine.clone(), ider),
+            Fact::IderGone { machine } => self.ider.remove(&machine).is_some(),
         };
         self.oob = self.working_networks() > 1;
         news

@@ -114,6 +114,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             &["amt", "http", "ipmi", "pin", "state", "tcp", "tls", "wol"],
         ],
     ),
+    ("ider", &[DEVICE, &["amt", "http", "pin"]]),
     ("screen", &[DEVICE, &["amt", "http", "pin", "rfb"]]),
     // Writes what `transcript` reads.
     (
@@ -150,8 +151,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             DEVICE,
             DOOR,
             &[
-                "api", "bmc", "console", "control", "link", "plain", "power", "screen", "ssh",
-                "uplink",
+                "api", "bmc", "console", "control", "ider", "link", "plain", "power", "screen",
+                "ssh", "uplink",
             ],
         ],
     ),

@@ -71,7 +71,9 @@ impl<'a> Right<'a> {
             | Command::IdentifyMachine { machine, .. }
             | Command::SetBoot { machine, .. }
             | Command::InsertMedium { machine, .. }
-            | Command::EjectMedium { machine, .. } => Self::SwitchMachine(machine),
+            | Command::EjectMedium { machine, .. }
+            | Command::InsertIder { machine, .. }
+            | Command::EjectIder { machine } => Self::SwitchMachine(machine),
             Command::ClearMachineLog { machine } | Command::StageBios { machine, .. } => {
                 Self::ChangeMachine(machine)
             }

@@ -2,13 +2,14 @@
 
 use crate::access::Person;
 
-/// Does the text name what is hidden from this person, as `console NAME`, `machine.NAME`, `screen.NAME`, `outlet off: PDU/OUTLET,OUTLET`
+/// Does the text name what is hidden from this person, as `console NAME`, `machine.NAME`, `screen.NAME`, `ider.NAME`, `outlet off: PDU/OUTLET,OUTLET`
 /// or `pdu.NAME.outlet.KEY`?
 pub(super) fn names_hidden(text: &str, person: &Person) -> bool {
     named(text, "console", &[' ', '.'], |name| person.sees(name))
         || named(text, "machine", &[' ', '.'], |name| person.sees_machine(name))
-        // The owner of a screen; the word in a sentence is followed by no name.
+        // The owners of a screen and of drives; the word in a sentence is followed by no name.
         || named(text, "screen", &['.'], |name| person.sees_machine(name))
+        || named(text, "ider", &['.'], |name| person.sees_machine(name))
         || outlets(text).any(|(pdu, outlet)| !person.sees_outlet(pdu, outlet))
 }
 
@@ -95,6 +96,8 @@ mod tests {
             ("power off: machine web", true),
             ("machine.web", true),
             ("screen.web", true),
+            ("ider.web", true),
+            ("ider.db-1", false),
             ("screen.db-1", false),
             ("the screen is wide", false),
             ("read what machine web starts from", true),

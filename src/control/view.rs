@@ -33,6 +33,7 @@ pub(super) fn state(mut state: State, person: &Person) -> State {
         }
     }
     state.machines.retain(|name, _| person.sees_machine(name));
+    state.ider.retain(|name, _| person.sees_machine(name));
     state
         .owners
         .retain(|name, _| machine_of(name).is_none_or(|name| person.sees_machine(name)));
@@ -98,9 +99,9 @@ fn machine(event: &Event) -> Option<&str> {
     machine_of(&event.source)
 }
 
-/// The machine that an owner serves, its power or its screen.
+/// The machine that an owner serves, its power, its screen or its drives.
 fn machine_of(owner: &str) -> Option<&str> {
-    let names = ["machine.", "screen."];
+    let names = ["machine.", "screen.", "ider."];
     names.iter().find_map(|kind| owner.strip_prefix(kind))
 }
 

@@ -1,4 +1,4 @@
-//! The sentences of power: outlets, UPSes and machines.
+//! The sentences of power: outlets, UPSes and machines, and the drives that those get.
 
 use std::fmt;
 
@@ -71,6 +71,36 @@ pub(super) fn write(kind: &Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             text,
             ..
         } => write!(f, "machine {machine} says of {part}: {text}"),
+        Kind::IderOpened {
+            machine,
+            cd,
+            floppy,
+            writable,
+            by,
+        } => {
+            write!(f, "machine {machine} has")?;
+            if let Some(file) = cd {
+                write!(f, " {file} as CD")?;
+            }
+            let and = if cd.is_some() { " and" } else { "" };
+            if let Some(file) = floppy {
+                let how = if *writable { "writable " } else { "" };
+                write!(f, "{and} {file} as {how}floppy")?;
+            }
+            write!(f, ", inserted by {by}")
+        }
+        Kind::IderLost { machine, reason } => {
+            write!(f, "machine {machine} lost its redirected drives: {reason}")
+        }
+        Kind::IderClosed {
+            machine,
+            by,
+            read,
+            written,
+        } => write!(
+            f,
+            "the redirected drives of machine {machine} were ejected by {by}: {read} bytes read, {written} written"
+        ),
         _ => Ok(()),
     }
 }

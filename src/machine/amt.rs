@@ -295,3 +295,28 @@ pub struct AmtAlarm {
     /// Minutes until it comes again; 0 for once.
     pub every: u32,
 }
+
+/// When a machine gets to see the drives that are inserted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IderStart {
+    #[default]
+    Now,
+    /// When nothing is going on with drives of its own.
+    Graceful,
+    /// When it starts the next time.
+    Reboot,
+}
+
+impl FromStr for IderStart {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "now" => Ok(Self::Now),
+            "graceful" => Ok(Self::Graceful),
+            "reboot" => Ok(Self::Reboot),
+            _ => Err("expected one of now, graceful, reboot".into()),
+        }
+    }
+}

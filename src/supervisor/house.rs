@@ -17,7 +17,7 @@ use crate::console::export::Keeping;
 use crate::console::plug::{self, Plugs, Roots};
 use crate::journal::Reader;
 use crate::state::Store;
-use crate::{api, bmc, console, control, link, plain, power, screen, ssh, uplink};
+use crate::{api, bmc, console, control, ider, link, plain, power, screen, ssh, uplink};
 
 /// One owner with all of its configuration: two equal parts need no restart at a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,12 @@ pub enum Part {
     },
     /// The screen of a machine with AMT.
     Screen {
+        machine: String,
+        amt: Amt,
+        lan: String,
+    },
+    /// Drives of this board for a machine with AMT.
+    Ider {
         machine: String,
         amt: Amt,
         lan: String,
@@ -145,6 +151,13 @@ pub fn parts(config: &Config) -> Vec<Part> {
             lan: lan_interface.clone(),
         })
     }));
+    parts.extend(config.machines.iter().filter_map(|machine| {
+        Some(Part::Ider {
+            machine: machine.name.clone(),
+            amt: machine.amt.clone()?,
+            lan: lan_interface.clone(),
+        })
+    }));
     parts.push(Part::Scan {
         lan: lan_interface.clone(),
         known: known(config),
@@ -214,6 +227,7 @@ impl Part {
             Self::Ups { ups, .. } => format!("ups.{}", ups.name),
             Self::Machine { machine, .. } => format!("machine.{}", machine.name),
             Self::Screen { machine, .. } => format!("screen.{machine}"),
+            Self::Ider { machine, .. } => format!("ider.{machine}"),
             Self::Scan { .. } => "scan".into(),
             Self::Plain { console, door } => format!("{}.{console}", door.kind),
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
@@ -266,6 +280,7 @@ impl Part {
             Self::Ups { ups, lan } => boxed(power::run_ups(ctx, ups, lan)),
             Self::Machine { machine, lan } => boxed(bmc::run(ctx, machine, lan, store.watch())),
             Self::Screen { machine, amt, lan } => boxed(screen::run(ctx, machine, amt, lan)),
+            Self::Ider { machine, amt, lan } => boxed(ider::run(ctx, machine, amt, lan)),
             Self::Scan { lan, known } => boxed(bmc::scan::run(ctx, lan, known)),
             Self::Plain { console, door } => {
                 boxed(plain::run(ctx, console, door, access, store, journal))

@@ -86,5 +86,22 @@ pub(crate) fn specimens() -> Vec<Kind> {
             machine: s("m"),
             user: s("u"),
         },
+        Kind::IderOpened {
+            machine: s("m"),
+            cd: Some(s("c")),
+            floppy: None,
+            writable: false,
+            by: s("u"),
+        },
+        Kind::IderLost {
+            machine: s("m"),
+            reason: s("r"),
+        },
+        Kind::IderClosed {
+            machine: s("m"),
+            by: s("u"),
+            read: 300,
+            written: 1,
+        },
     ]
 }

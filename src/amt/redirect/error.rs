@@ -28,6 +28,9 @@ pub enum Error {
         service: Service,
         status: u8,
     },
+    /// It opened IDE redirection, and then would not.
+    #[error("{machine}: it does not take the drives (answer {value})")]
+    Refused { machine: String, value: u32 },
     #[error("{machine}: it does not take user {user} with this password")]
     Login { machine: String, user: String },
     /// It wants to see the password itself, which over plain TCP everybody would.

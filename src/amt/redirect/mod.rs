@@ -11,6 +11,7 @@ use crate::http::{Dial, Trust, pin_name};
 
 pub mod auth;
 mod error;
+pub mod ider;
 pub mod kvm;
 pub mod message;
 mod session;

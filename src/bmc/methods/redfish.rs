@@ -18,6 +18,7 @@ use crate::bmc::trust::Keys;
 use crate::config::Redfish as Wanted;
 use crate::event::Kind;
 use crate::fault::chain;
+use crate::file::{IMAGES, inside};
 use crate::http::Trust;
 use crate::machine::{BiosAttribute, Boot, BootTarget, Health, LogEntry, Medium, Part, Sensor};
 use crate::pin::Pins;
@@ -90,7 +91,7 @@ impl Redfish {
             verbs: crate::reset::VERBS.to_vec(),
             verbs_known: false,
             keys: Keys::new(pins),
-            images: state.join("images"),
+            images: state.join(IMAGES),
             served: BTreeMap::new(),
             tracker: tracker.clone(),
         }
@@ -227,16 +228,14 @@ impl Redfish {
             bmc.insert(&slot.uri, image).await?;
             return Ok(Answer::Done);
         }
-        let bare = !image.is_empty() && !image.starts_with('.') && !image.contains(['/', '\0']);
-        if !bare {
+        let Some(file) = inside(&self.images, image) else {
             return Err(Trouble::Ours(format!(
                 "{} is neither a URL nor the name of a file in {}",
                 image.escape_debug(),
                 self.images.display()
             )));
-        }
+        };
         let client = self.access.url.address().ip();
-        let file = self.images.join(image);
         let served = media::serve(&file, &self.access.lan, client, &self.tracker).await;
         let served = served.map_err(|error| Trouble::Ours(chain(&error)))?;
         bmc.insert(&slot.uri, served.url()).await?;

@@ -1,5 +1,6 @@
 //! `oobctl amt`: what machines with Intel AMT have besides what `oobctl machine` shows of all.
 
+pub(super) mod ider;
 pub(super) mod tables;
 
 use std::net::Ipv4Addr;
@@ -53,6 +54,9 @@ pub(super) enum Verb {
     },
     /// Times at which it switches itself on: shown, added, removed
     Alarm(Alarm),
+    /// Drives of this board for a machine (IDE redirection): insert, eject, status
+    #[command(subcommand)]
+    Ider(ider::Verb),
     /// Find machines with Intel AMT on a network
     Scan {
         /// As in 10.0.0.0/24; at most 1024 addresses
@@ -114,6 +118,7 @@ pub(super) async fn run(
         Verb::Log { name, newest } => (name, AmtAsk::AuditLog { limit: newest }),
         Verb::Alarm(wanted) => alarm(wanted)?,
         Verb::Clock { name } => (name, AmtAsk::SetClock),
+        Verb::Ider(verb) => return ider::run(verb, form, client, face).await,
         Verb::Scan { network } => return scan(&network, form, client, face).await,
     };
     let reply = client.command(Command::AskAmt { machine, ask }).await?;

@@ -1,12 +1,13 @@
 //! Screens about machines against their golden files.
 
 use crate::clock::Timestamp;
-use crate::fact::{DevicePhase, Fact, Machine};
+use crate::fact::{DevicePhase, Fact, Ider, IderDrive, IderPhase, Machine};
 use crate::machine::{BiosAttribute, Boot, BootTarget, Health, LogEntry, Medium, Part, Sensor};
 use crate::reset::{Action, Outcome, PowerState, Try, Verb};
 use crate::state::State;
 
 use super::{NOW, before, golden};
+use crate::cli::amt::ider;
 use crate::cli::machine::tables;
 
 fn action() -> Action {
@@ -154,4 +155,43 @@ fn what_a_machine_tells() {
         tables::parts(&parts, false),
     ];
     golden("machine-tells.txt", &text.join("\n"), 90);
+}
+
+#[test]
+fn redirected_drives() {
+    let mut state = State::default();
+    state.apply(Fact::Ider(Ider {
+        machine: "db1".into(),
+        phase: IderPhase::Open,
+        since: before(3),
+        why: String::new(),
+        by: "alice (ssh 172.20.10.1:50122)".into(),
+        inserted_at: before(300),
+        cd: Some(IderDrive {
+            file: "rescue.iso".into(),
+            bytes: 660_602_880,
+            read: 41_943_040,
+            last_block: Some(20_479),
+            ..IderDrive::default()
+        }),
+        floppy: Some(IderDrive {
+            file: "answers.img".into(),
+            bytes: 1_474_560,
+            writable: true,
+            read: 512,
+            written: 4096,
+            last_block: Some(33),
+            ..IderDrive::default()
+        }),
+    }));
+    state.apply(Fact::Ider(Ider {
+        machine: "web\u{1b}1".into(),
+        phase: IderPhase::Lost,
+        why: "web1: IDE redirection is in use by another session".into(),
+        inserted_at: before(400),
+        cd: Some(IderDrive::default()),
+        ..Ider::default()
+    }));
+    let text = ider::show(&state, NOW, 80, false);
+    golden("amt-ider.txt", &text, 80);
 }

@@ -26,6 +26,7 @@ mod boot;
 mod classes;
 mod http;
 mod identity;
+mod ider;
 mod kvm;
 mod logs;
 mod redirection;

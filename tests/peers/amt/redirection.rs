@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::{Machine, Shared, kvm, lock, sol, tell};
+use crate::{Machine, Shared, ider, kvm, lock, sol, tell};
 
 /// How long a read waits before orders are looked at.
 const TICK: Duration = Duration::from_millis(20);
@@ -238,7 +238,7 @@ fn run(conn: &mut Conn, machine: &Shared, service: &str) -> io::Result<End> {
     match service {
         "SOL" => sol::run(conn, machine),
         "KVMR" => kvm::run(conn, machine),
-        _ => Ok(End::Cut),
+        _ => ider::run(conn, machine),
     }
 }
 
