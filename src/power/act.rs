@@ -10,7 +10,8 @@ use super::driver::{Fault, OutletReading};
 use crate::clock::Instant;
 use crate::reset::{Outcome, PowerState, Verb};
 
-/// Pauses between readings while a verb is to show.
+/// Pauses between readings while a verb is to show. The first reading comes at once when the device took the verb: one that
+/// is quick is told at once. A device that did not answer gets the pause before anything.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -174,7 +175,10 @@ impl Act {
         let until = now + patience;
         self.stage = Stage::Check { wants, until };
         self.pause = FIRST_PAUSE;
-        self.next = now + self.pause;
+        self.next = match self.lost {
+            None => now,
+            Some(_) => now + self.pause,
+        };
     }
 
     /// The device has been asked what [`Act::todo`] said.
