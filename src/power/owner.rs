@@ -272,7 +272,7 @@ impl Owner {
             self.ended.insert(outlet.clone(), action.clone());
             self.publish(Kind::OutletSwitched {
                 pdu: self.pdu.name.clone(),
-                outlet,
+                outlet: outlet.clone(),
                 verb: action.verb,
                 by: action.by,
                 action: action.id,
@@ -282,6 +282,8 @@ impl Owner {
             })
             .await;
             self.tell();
+            // Not before: an outcome that is told twice does less harm than one that is lost.
+            self.book_told(&outlet).await;
         }
     }
 

@@ -146,6 +146,23 @@ def test_a_cycle_that_a_restart_interrupts_gives_the_power_back(house):
     assert powerman.state("rack1") == powerman.state("rack2") == "on"
 
 
+def test_a_crash_in_the_middle_of_a_verb_loses_no_outcome(house):
+    bmc = house.sim(behind=True)
+    board = house.start(f"[machine.db1]\n{ipmi()}{FAST}")
+    house.phase("up")
+    for number, (verb, name, state) in enumerate([("off", "ForceOff", "0"), ("on", "On", "1")], 1):
+        before = len(bmc.events("power"))
+        house.relay.lose_answer(bmc.folder / "events")
+        board.ctl("machine", "power", "db1", verb, "--yes", "--no-wait")
+        house.until("the BMC does it", lambda state=state, before=before: bmc.events("power")[before:] == [state])
+        board.stop(signal.SIGKILL)
+        board.start()
+        told = house.until("told", lambda number=number: [b for b in house.told("MachineSwitched") if b["action"] == number], 90)
+        assert [(body["verb"], body["outcome"]) for body in told] == [(name, "confirmed")]
+        assert set(bmc.events("power")[before:]) == {state}
+    assert len(house.told("MachineSwitching")) == 2
+
+
 def test_outlets_that_feed_the_board_are_not_cut(house):
     powerman = house.powerman()
     ours = '[pdu.rack.outlet.rack2]\nfeeds = ["uplink"]\n'
