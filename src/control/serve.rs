@@ -407,7 +407,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                 // cancel-safe as Wire::receive() says
                 request = self.wire.receive(), if waiting.is_none() => {
                     let input = match request? {
-                        Request::Input(input) => input,
+                        // What comes as input is no answer to the menu's question.
+                        Request::Input(input) => {
+                            panel.close();
+                            input
+                        }
                         Request::OpenMenu => {
                             let lines = panel.open();
                             self.say_menu(lines, Some(panel.is_open())).await?;
