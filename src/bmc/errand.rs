@@ -13,7 +13,7 @@ use crate::clock::Instant;
 use crate::command::Actor;
 use crate::reset::{Outcome, PowerState, Try, Verb};
 
-/// Pauses between two readings: the first, and how they grow.
+/// Pauses between two readings: the first, and how they grow. Where a way took the verb, one reading comes before them all.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 const LAST_LOOK: Duration = Duration::from_secs(2);
 /// A cycle may be dark for a second only; readings stay this close as long as it may be.
@@ -284,10 +284,13 @@ impl Errand {
         let until = Instant::now() + self.limit(verb);
         let mut sight = Sight::new(verb, before, taken);
         let (mut looks, mut pause) = (0, FIRST_LOOK);
+        let mut at_once = taken.is_some();
         loop {
-            let quick = sight.restarts() && looks < QUICK_LOOKS;
-            sleep(if quick { QUICK_LOOK } else { pause }).await;
-            (looks, pause) = (looks + 1, if quick { pause } else { longer(pause) });
+            if !std::mem::take(&mut at_once) {
+                let quick = sight.restarts() && looks < QUICK_LOOKS;
+                sleep(if quick { QUICK_LOOK } else { pause }).await;
+                (looks, pause) = (looks + 1, if quick { pause } else { longer(pause) });
+            }
             let read = self.read(Want::Poll).await;
             if sight.shows(read.as_ref()) {
                 return Ok(());

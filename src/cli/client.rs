@@ -1,6 +1,9 @@
 //! The client's half of the control protocol. Knows no terminal.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 
 use crate::command::{Command, Reply};
 use crate::control::wire::{Error, Query, Receiving, Request, Response, Sending, Wire};
@@ -57,6 +60,24 @@ impl Client {
             Response::State(state) => Ok(*state),
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// Follows the state until what is looked for is seen, but not for longer than `limit`.
+    pub(super) async fn until<T>(
+        &mut self,
+        limit: Duration,
+        mut seen: impl FnMut(&State) -> Result<Option<T>, Failure>,
+    ) -> Result<T, Failure> {
+        let follow = async {
+            self.send(&Request::WatchState).await?;
+            loop {
+                if let Some(found) = seen(&self.next_state().await?)? {
+                    return Ok(found);
+                }
+            }
+        };
+        let late = |_| Failure::Other("the outcome did not come; see event list".into());
+        timeout(limit, follow).await.map_err(late)?
     }
 
     pub(super) async fn command(&mut self, command: Command) -> Result<Reply, Failure> {

@@ -12,7 +12,7 @@ use crate::control::wire::{LONGEST_FRAME, Request, Response};
 
 use super::client::{Client, unexpected};
 use super::face::{Face, Failure};
-use super::{Form, print_reply};
+use super::{Form, give};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -69,8 +69,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let check = match verb {
         Verb::Reload => {
-            let reply = client.command(Command::ReloadConfig).await?;
-            return print_reply(reply, form, face).await;
+            return give(&mut client, Command::ReloadConfig, form, face).await;
         }
         Verb::Check(check) => check,
     };

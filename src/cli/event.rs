@@ -14,7 +14,7 @@ use super::client::Client;
 use super::face::{Face, Failure};
 use super::table::{Cell, Tone, flow};
 use super::time::{date, period};
-use super::{Form, print_reply};
+use super::{Form, give};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -105,8 +105,8 @@ pub(super) async fn run(
     let (filter, follow) = match verb {
         Verb::Note { text } => {
             let text = text.join(" ");
-            let reply = client.command(Command::WriteNote { text }).await?;
-            return print_reply(reply, form, face).await;
+            let note = Command::WriteNote { text };
+            return give(&mut client, note, form, face).await;
         }
         Verb::List(filter) => (filter, false),
         Verb::Follow(filter) => (filter, true),

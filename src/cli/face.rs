@@ -42,6 +42,15 @@ impl fmt::Debug for Face {
 }
 
 impl Face {
+    /// Prints a table, or says in words that there is nothing below its head; without words it is printed all the same.
+    pub(super) async fn table(&mut self, text: &str, nothing: &str) -> Result<(), Failure> {
+        if text.lines().count() < 2 && !nothing.is_empty() {
+            self.say(&format!("{nothing}\n")).await;
+            return Ok(());
+        }
+        self.print(text).await
+    }
+
     /// A face without a terminal, as in a pipe; fill in what differs.
     #[must_use]
     pub fn new(

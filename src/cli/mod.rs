@@ -217,6 +217,17 @@ fn unreachable(socket: &Path, error: &io::Error) -> Failure {
     })
 }
 
+/// Gives a command and prints the reply.
+async fn give(
+    client: &mut Client,
+    command: crate::command::Command,
+    form: Form,
+    face: &mut Face,
+) -> Result<(), Failure> {
+    let reply = client.command(command).await?;
+    print_reply(reply, form, face).await
+}
+
 /// Prints the reply to a command.
 async fn print_reply(
     reply: crate::command::Reply,

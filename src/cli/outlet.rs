@@ -3,22 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
-use tokio::time::timeout;
-
 use crate::clock::Timestamp;
 use crate::command::{Command, Reply};
-use crate::control::wire::Request;
 use crate::fact::{DevicePhase, Outlet, Pdu};
 use crate::reset::{Action, Outcome, PowerState, Verb as Power};
 use crate::state::State;
+use clap::{Args, Subcommand};
 
 use super::client::Client;
 use super::confirm::confirm;
 use super::face::{Face, Failure};
 use super::table::{Cell, Tone, columns, flow, harmless};
 use super::time::ago;
-use super::{Form, print_reply};
+use super::{Form, give, print_reply};
 
 /// Longest that outcomes are waited for; the slowest device of a big group needs less.
 const OUTCOME_LIMIT: Duration = Duration::from_mins(15);
@@ -114,39 +111,35 @@ pub(super) async fn run(
     if switch.no_wait {
         return Ok(());
     }
-    let waited = timeout(OUTCOME_LIMIT, outcomes(&mut client, &started)).await;
-    let ended =
-        waited.map_err(|_| Failure::Other("the outcome did not come; see event list".into()))??;
+    let over = |state: &State| outcomes(state, &started);
+    let ended = client.until(OUTCOME_LIMIT, over).await?;
     tell(&ended, form, face).await
 }
 
-/// Follows the state until all of it is over.
-async fn outcomes(
-    client: &mut Client,
+/// The outcomes, once all of it is over.
+fn outcomes(
+    state: &State,
     started: &[(String, String, u64)],
-) -> Result<Vec<(String, Action)>, Failure> {
-    client.send(&Request::WatchState).await?;
-    loop {
-        let state = client.next_state().await?;
-        let mut ended = Vec::new();
-        for (pdu, key, action) in started {
-            let name = format!("{pdu}/{key}");
-            let outlet = state.pdus.get(pdu);
-            let outlet = outlet.and_then(|pdu| pdu.outlets.iter().find(|o| o.key == *key));
-            let Some(outlet) = outlet else {
-                return Err(Failure::Other(format!("{name} is not there any more")));
-            };
-            if let Some(now) = &outlet.action
-                && now.id >= *action
-                && now.outcome != Outcome::Running
-            {
-                ended.push((name, now.clone()));
-            }
-        }
-        if ended.len() == started.len() {
-            return Ok(ended);
+) -> Result<Option<Vec<(String, Action)>>, Failure> {
+    let mut ended = Vec::new();
+    for (pdu, key, action) in started {
+        let name = format!("{pdu}/{key}");
+        let outlet = state.pdus.get(pdu);
+        let outlet = outlet.and_then(|pdu| pdu.outlets.iter().find(|o| o.key == *key));
+        let Some(outlet) = outlet else {
+            return Err(Failure::Other(format!("{name} is not there any more")));
+        };
+        if let Some(now) = ended_since(outlet.action.as_ref(), *action) {
+            ended.push((name, now));
         }
     }
+    Ok((ended.len() == started.len()).then_some(ended))
+}
+
+/// The action with this number, or one that came after it, if it is over.
+pub(super) fn ended_since(action: Option<&Action>, wanted: u64) -> Option<Action> {
+    let over = |now: &&Action| now.id >= wanted && now.outcome != Outcome::Running;
+    action.filter(over).cloned()
 }
 
 /// Prints outcomes; the worst decides the exit status.
@@ -359,8 +352,7 @@ pub(super) async fn pdu(
             owner: format!("pdu.{name}"),
         },
     };
-    let reply = client.command(command).await?;
-    print_reply(reply, form, face).await
+    give(&mut client, command, form, face).await
 }
 
 pub(super) fn pdus(state: &State, now: Timestamp, width: usize, color: bool) -> String {

@@ -11,7 +11,7 @@ use super::face::{Face, Failure};
 use super::status::{internet, phase};
 use super::table::{Cell, columns, flow};
 use super::time::ago;
-use super::{Form, print_reply};
+use super::{Form, give};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -52,8 +52,7 @@ pub(super) async fn run(
         Verb::Down { name: uplink } => Command::TakeUplinkDown { uplink },
         Verb::Auto { name: uplink } => Command::ReleaseUplink { uplink },
     };
-    let reply = client.command(command).await?;
-    print_reply(reply, form, face).await
+    give(&mut client, command, form, face).await
 }
 
 async fn list(form: Form, mut client: Client, face: &mut Face) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ use super::face::{Face, Failure};
 use super::outlet::phase;
 use super::table::{Cell, Tone, columns, flow};
 use super::time::{ago, span};
-use super::{Form, print_reply};
+use super::{Form, give};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -41,8 +41,7 @@ pub(super) async fn run(
         }
         Verb::Trust { name } => {
             let owner = format!("ups.{name}");
-            let reply = client.command(Command::TrustDevice { owner }).await?;
-            print_reply(reply, form, face).await
+            give(&mut client, Command::TrustDevice { owner }, form, face).await
         }
     }
 }

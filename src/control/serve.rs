@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::{Directory, Person, Right};
 use crate::bus::Bus;
+use crate::clock::Instant;
 use crate::command::{Attach, Command, Commands, Input, Output, Refusal, Start};
 use crate::config::{self, Folders};
 use crate::event::{Event, Kind};
@@ -27,8 +28,10 @@ use super::power::PersonsPower;
 use super::view;
 use super::wire::{self, Error, Query, Request, Response, Wire};
 
-/// A watcher of the state gets no more than five pictures a second; a screen shows no more.
+/// A watcher of the state gets no more than five pictures a second; a screen shows no more. After a time without changes the
+/// next [`PICTURES_AHEAD`] come at once, for somebody may be waiting for what one of them shows.
 const PICTURE_PAUSE: Duration = Duration::from_millis(200);
+const PICTURES_AHEAD: u32 = 10;
 /// Bytes of events per frame; the longest event still fits behind it.
 const EVENTS_FRAME: usize = wire::LONGEST_FRAME / 4;
 /// Longest a check of a file may take.
@@ -247,6 +250,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
     async fn watch_state(&mut self) -> Result<(), Error> {
         let mut states = self.house.store.watch();
         let mut changes = self.house.access.changes();
+        // When the picture would have been due that is sent next, had they come evenly.
+        let mut due = Instant::now();
         loop {
             let person = match self.caller.person(&self.house) {
                 Ok(person) => person,
@@ -262,7 +267,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                 // cancel-safe as Wire::receive() says; anything but a hang-up is against the rules
                 ended = self.wire.receive::<Request>() => return ended.map(drop),
             }
-            sleep(PICTURE_PAUSE).await;
+            let now = Instant::now();
+            due = due.max(now) + PICTURE_PAUSE;
+            sleep((due - now).saturating_sub(PICTURE_PAUSE * PICTURES_AHEAD)).await;
         }
     }
 
@@ -400,7 +407,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                 // cancel-safe as Wire::receive() says
                 request = self.wire.receive(), if waiting.is_none() => {
                     let input = match request? {
-                        Request::Input(input) => input,
+                        // What comes as input is no answer to the menu's question.
+                        Request::Input(input) => {
+                            panel.close();
+                            input
+                        }
                         Request::OpenMenu => {
                             let lines = panel.open();
                             self.say_menu(lines, Some(panel.is_open())).await?;

@@ -135,15 +135,19 @@ impl Refusal {
     }
 }
 
-/// Tag, and what follows the status unless that refuses; the third byte. OpenIPMI's BMC ends a refusal after the status.
-fn answer(bytes: &[u8]) -> Option<(u8, Result<Reader<'_>, Refusal>, u8)> {
+/// An answer of the BMC: its tag, its third byte and what follows, unless the status refuses. OpenIPMI's BMC ends a refusal
+/// after the status.
+fn answer<T>(
+    bytes: &[u8],
+    read: impl FnOnce(u8, u8, &mut Reader<'_>) -> Option<T>,
+) -> Option<Result<T, Refusal>> {
     let mut reader = Reader::new(bytes);
     let [tag, status] = reader.array()?;
     if status != status::OK {
-        return Some((tag, Err(Refusal { tag, status }), 0));
+        return Some(Err(Refusal { tag, status }));
     }
     let [third, _] = reader.array()?;
-    Some((tag, Ok(reader), third))
+    read(tag, third, &mut reader).map(Ok)
 }
 
 impl OpenResponse {
@@ -156,18 +160,15 @@ impl OpenResponse {
 
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Result<Self, Refusal>> {
-        let (tag, rest, privilege) = answer(bytes)?;
-        let mut reader = match rest {
-            Ok(reader) => reader,
-            Err(refusal) => return Some(Err(refusal)),
-        };
-        Some(Ok(Self {
-            tag,
-            privilege: privilege & 0x0f,
-            console: reader.u32()?,
-            bmc: reader.u32()?,
-            algorithms: parse_algorithms(&mut reader)?,
-        }))
+        answer(bytes, |tag, privilege, reader| {
+            Some(Self {
+                tag,
+                privilege: privilege & 0x0f,
+                console: reader.u32()?,
+                bmc: reader.u32()?,
+                algorithms: parse_algorithms(reader)?,
+            })
+        })
     }
 }
 
@@ -229,18 +230,15 @@ impl Rakp2 {
 
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Result<Self, Refusal>> {
-        let (tag, rest, _) = answer(bytes)?;
-        let mut reader = match rest {
-            Ok(reader) => reader,
-            Err(refusal) => return Some(Err(refusal)),
-        };
-        Some(Ok(Self {
-            tag,
-            console: reader.u32()?,
-            random: reader.array()?,
-            guid: reader.array()?,
-            code: reader.rest().to_vec(),
-        }))
+        answer(bytes, |tag, _, reader| {
+            Some(Self {
+                tag,
+                console: reader.u32()?,
+                random: reader.array()?,
+                guid: reader.array()?,
+                code: reader.rest().to_vec(),
+            })
+        })
     }
 }
 
@@ -290,16 +288,13 @@ impl Rakp4 {
 
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Result<Self, Refusal>> {
-        let (tag, rest, _) = answer(bytes)?;
-        let mut reader = match rest {
-            Ok(reader) => reader,
-            Err(refusal) => return Some(Err(refusal)),
-        };
-        Some(Ok(Self {
-            tag,
-            console: reader.u32()?,
-            check: reader.rest().to_vec(),
-        }))
+        answer(bytes, |tag, _, reader| {
+            Some(Self {
+                tag,
+                console: reader.u32()?,
+                check: reader.rest().to_vec(),
+            })
+        })
     }
 }
 

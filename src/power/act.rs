@@ -10,9 +10,12 @@ use super::driver::{Fault, OutletReading};
 use crate::clock::Instant;
 use crate::reset::{Outcome, PowerState, Verb};
 
-/// Pauses between readings while a verb is to show.
+/// Pauses between readings while a verb is to show. The first reading comes at once when the device took the verb: one that
+/// is quick is told at once. A device that did not answer gets the pause before anything.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// After a restart the LAN and the device may be late; until it is read for the first time a verb that is recalled waits so long.
+const RECALL_LIMIT: Duration = Duration::from_mins(2);
 
 /// How patient a device has to be met; see `[pdu.NAME]`.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +63,8 @@ pub(super) struct Act {
     owes: bool,
     /// Of a cycle that was taken up again: when its darkness ends.
     dark_until: Option<Instant>,
+    /// It was begun in an earlier life and has not been looked at since.
+    recalled: bool,
     /// It was seen off, or on its way, since the cycle was asked.
     seen_dark: bool,
     /// The ask had no plain answer.
@@ -85,6 +90,7 @@ impl Act {
             native: false,
             owes: false,
             dark_until: None,
+            recalled: false,
             seen_dark: false,
             lost: None,
             again: false,
@@ -105,6 +111,25 @@ impl Act {
             owes: true,
             dark_until: Some(until),
             ..Self::new(Verb::PowerCycle, now, rules)
+        }
+    }
+
+    /// Looks what came of a verb that was cut short, and asks nothing: it may have been done.
+    pub(super) fn recall(now: Instant, verb: Verb, rules: Rules) -> Self {
+        Self {
+            stage: Stage::Check {
+                wants: match verb {
+                    Verb::ForceOff => PowerState::Off,
+                    _ => PowerState::On,
+                },
+                until: now + RECALL_LIMIT,
+            },
+            // Whose cycle it was makes no difference now.
+            native: true,
+            recalled: true,
+            lost: Some("oobd was restarted in the middle".into()),
+            again: true,
+            ..Self::new(verb, now, rules)
         }
     }
 
@@ -174,7 +199,10 @@ impl Act {
         let until = now + patience;
         self.stage = Stage::Check { wants, until };
         self.pause = FIRST_PAUSE;
-        self.next = now + self.pause;
+        self.next = match self.lost {
+            None => now,
+            Some(_) => now + self.pause,
+        };
     }
 
     /// The device has been asked what [`Act::todo`] said.
@@ -216,6 +244,11 @@ impl Act {
             Ok(Some(outlet)) => {
                 self.deaf = None;
                 self.last = outlet.state;
+                if std::mem::take(&mut self.recalled)
+                    && let Stage::Check { until, .. } = &mut self.stage
+                {
+                    *until = now + self.rules.confirm + self.rules.off_time;
+                }
                 self.seen(now, outlet);
             }
             Ok(None) => {

@@ -1,5 +1,5 @@
-//! What of a PDU's verbs must survive us: the number of the next action, and outlets that are owed their power. One small
-//! file per PDU, written whole or not at all.
+//! What of a PDU's verbs must survive us: the number of the next action, verbs whose outcome was not told yet, and outlets
+//! that are owed their power. One small file per PDU, written whole or not at all.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,21 @@ use crate::clock::Timestamp;
 use crate::file::write_atomically;
 use crate::reset::Verb;
 
-/// An outlet that we switched off and have to switch on again.
+/// A verb on an outlet that was begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Owed {
+pub(super) struct Underway {
     pub(super) outlet: String,
     pub(super) action: u64,
     pub(super) verb: Verb,
     pub(super) by: String,
     pub(super) began: Timestamp,
+}
+
+/// An outlet that we switched off and have to switch on again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Owed {
+    #[serde(flatten)]
+    pub(super) verb: Underway,
     /// The action has had its outcome, so what is left is ours alone.
     pub(super) told: bool,
 }
@@ -26,6 +33,9 @@ pub(super) struct Owed {
 pub(super) struct Page {
     next: u64,
     owed: Vec<Owed>,
+    /// Verbs without an outcome.
+    #[serde(default)]
+    underway: Vec<Underway>,
 }
 
 /// The page and its file. All that writes blocks for the flash.
@@ -41,7 +51,7 @@ impl Book {
         let path = state.join("power").join(format!("{pdu}.json"));
         let fresh = |next| Page {
             next,
-            owed: Vec::new(),
+            ..Page::default()
         };
         let page = match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
@@ -57,14 +67,44 @@ impl Book {
         Self { path, page }
     }
 
-    /// The number of a new action, kept before it is given out.
+    /// The number of a new action on these outlets, kept before it is given out.
     ///
     /// # Errors
     /// The flash refuses; the number is good for this boot.
-    pub(super) fn number(&mut self) -> (u64, io::Result<()>) {
-        let number = self.page.next;
+    pub(super) fn begin(
+        &mut self,
+        outlets: &[String],
+        verb: Verb,
+        by: &str,
+    ) -> (u64, io::Result<()>) {
+        let action = self.page.next;
         self.page.next += 1;
-        (number, self.store())
+        self.page
+            .underway
+            .retain(|other| !outlets.contains(&other.outlet));
+        self.page
+            .underway
+            .extend(outlets.iter().map(|outlet| Underway {
+                outlet: outlet.clone(),
+                action,
+                verb,
+                by: by.to_owned(),
+                began: Timestamp::now(),
+            }));
+        (action, self.store())
+    }
+
+    /// Verbs whose outcome was not told.
+    pub(super) fn underway(&self) -> &[Underway] {
+        &self.page.underway
+    }
+
+    /// The outcome of what was under way on this outlet has been told.
+    ///
+    /// # Errors
+    /// The flash refuses; after the next start it is told once more.
+    pub(super) fn told(&mut self, outlet: &str) -> io::Result<()> {
+        self.strike(|page| &mut page.underway, |verb| verb.outlet == outlet)
     }
 
     pub(super) fn owed(&self) -> &[Owed] {
@@ -76,7 +116,9 @@ impl Book {
     /// # Errors
     /// The flash refuses: then do not switch it off.
     pub(super) fn owe(&mut self, owed: Owed) -> io::Result<()> {
-        self.page.owed.retain(|other| other.outlet != owed.outlet);
+        self.page
+            .owed
+            .retain(|other| other.verb.outlet != owed.verb.outlet);
         self.page.owed.push(owed);
         let stored = self.store();
         if stored.is_err() {
@@ -90,10 +132,21 @@ impl Book {
     /// # Errors
     /// The flash refuses; after the next start it is switched on once more.
     pub(super) fn settle(&mut self, outlet: &str) -> io::Result<()> {
-        if !self.page.owed.iter().any(|owed| owed.outlet == outlet) {
+        self.strike(|page| &mut page.owed, |owed| owed.verb.outlet == outlet)
+    }
+
+    /// Takes entries off a list; writes only when there were some.
+    fn strike<T>(
+        &mut self,
+        list: impl Fn(&mut Page) -> &mut Vec<T>,
+        is_done: impl Fn(&T) -> bool,
+    ) -> io::Result<()> {
+        let list = list(&mut self.page);
+        let before = list.len();
+        list.retain(|entry| !is_done(entry));
+        if list.len() == before {
             return Ok(());
         }
-        self.page.owed.retain(|owed| owed.outlet != outlet);
         self.store()
     }
 
@@ -110,30 +163,61 @@ impl Book {
 mod tests {
     use super::*;
 
+    fn owed() -> Owed {
+        Owed {
+            verb: Underway {
+                outlet: "3".into(),
+                action: 1,
+                verb: Verb::PowerCycle,
+                by: "alice".into(),
+                began: Timestamp(5),
+            },
+            told: false,
+        }
+    }
+
     #[test]
     fn numbers_grow_and_debts_stay_over_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let mut book = Book::open(dir.path(), "rack");
-        assert_eq!(book.number().0, 1);
-        let owed = Owed {
-            outlet: "3".into(),
-            action: 1,
-            verb: Verb::PowerCycle,
-            by: "alice".into(),
-            began: Timestamp(5),
-            told: false,
-        };
-        book.owe(owed.clone()).unwrap();
+        assert_eq!(book.begin(&[], Verb::On, "alice").0, 1);
+        book.owe(owed()).unwrap();
         let mut book = Book::open(dir.path(), "rack");
-        assert_eq!(book.owed(), [owed]);
-        assert_eq!(book.number().0, 2);
+        assert_eq!(book.owed(), [owed()]);
+        assert_eq!(book.begin(&[], Verb::On, "alice").0, 2);
         book.settle("4").unwrap();
         assert_eq!(book.owed().len(), 1);
         book.settle("3").unwrap();
         assert!(Book::open(dir.path(), "rack").owed().is_empty());
         std::fs::write(dir.path().join("power/rack.json"), "{").unwrap();
         let mut book = Book::open(dir.path(), "rack");
-        assert!(book.number().0 > 1_000_000);
+        assert!(book.begin(&[], Verb::On, "alice").0 > 1_000_000);
+    }
+
+    #[test]
+    fn verbs_stay_until_their_outcome_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut book = Book::open(dir.path(), "rack");
+        let outlets = ["1".to_owned(), "2".to_owned()];
+        book.begin(&outlets, Verb::ForceOff, "alice").1.unwrap();
+        book.told("1").unwrap();
+        let book = Book::open(dir.path(), "rack");
+        let [left] = book.underway() else {
+            panic!("{:?}", book.underway());
+        };
+        assert_eq!((left.outlet.as_str(), left.action), ("2", 1));
+        assert_eq!((left.verb, left.by.as_str()), (Verb::ForceOff, "alice"));
+    }
+
+    #[test]
+    fn a_page_of_before_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("power")).unwrap();
+        let text = r#"{"next":7,"owed":[{"outlet":"3","action":1,"verb":"PowerCycle","by":"alice","began":"1970-01-01T00:00:00.005Z","told":false}]}"#;
+        std::fs::write(dir.path().join("power/rack.json"), text).unwrap();
+        let mut book = Book::open(dir.path(), "rack");
+        assert_eq!(book.owed(), [owed()]);
+        assert_eq!(book.begin(&[], Verb::On, "alice").0, 7);
     }
 
     #[test]
@@ -141,15 +225,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("power"), "in the way").unwrap();
         let mut book = Book::open(dir.path(), "rack");
-        let owed = Owed {
-            outlet: "3".into(),
-            action: 1,
-            verb: Verb::PowerCycle,
-            by: "alice".into(),
-            began: Timestamp(5),
-            told: false,
-        };
-        assert!(book.owe(owed).is_err());
+        assert!(book.owe(owed()).is_err());
         assert!(book.owed().is_empty());
     }
 }

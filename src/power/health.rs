@@ -27,6 +27,8 @@ pub(super) struct Health {
     since: Timestamp,
     why: String,
     due: Instant,
+    /// Somebody wants it read who came after the reading that is under way.
+    hurried: bool,
     retry: Duration,
     /// A verb was refused: none is tried before, and why.
     distrusts: Option<(Instant, String)>,
@@ -42,6 +44,7 @@ impl Health {
             since: Timestamp::now(),
             why: "not read yet".into(),
             due: Instant::now(),
+            hurried: false,
             retry: FIRST_RETRY,
             distrusts: None,
             shown: None,
@@ -64,7 +67,13 @@ impl Health {
     /// Somebody wants it read now, and lets it be asked again what it refused.
     pub(super) fn hurry(&mut self) {
         self.due = Instant::now();
+        self.hurried = true;
         self.distrusts = None;
+    }
+
+    /// A reading begins.
+    pub(super) fn begins(&mut self) {
+        self.hurried = false;
     }
 
     /// Why no verb may be tried now.
@@ -90,6 +99,15 @@ impl Health {
     /// What and which fingerprint, when the device is not who it was.
     pub(super) fn shown(&self) -> Option<&(String, String)> {
         self.shown.as_ref()
+    }
+
+    /// Is this a certificate or key that is not the pinned one, and another than was shown last? Ask before [`Self::heard`].
+    pub(super) fn is_news(&self, fault: Option<&Fault>) -> bool {
+        let Some(Fault::Changed { what, found, .. }) = fault else {
+            return false;
+        };
+        let last = self.shown.as_ref();
+        last.is_none_or(|last| (&last.0, &last.1) != (what, found))
     }
 
     /// It was read, or why not.
@@ -129,7 +147,7 @@ impl Health {
                 pause
             }
         };
-        self.due = now + pause;
+        self.due = if self.hurried { now } else { now + pause };
         match (before, phase) {
             (before, phase) if before == phase => Told::Nothing,
             (DevicePhase::Unknown, DevicePhase::Up) => Told::Nothing,
@@ -188,6 +206,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn each_key_that_is_not_the_pinned_one_is_news_once() {
+        let mut health = Health::new(Duration::from_secs(30));
+        let now = Instant::now();
+        let changed = |found: &str| Fault::Changed {
+            what: "tls 10.0.0.7:3493".into(),
+            pinned: "A".into(),
+            found: found.into(),
+        };
+        for (found, news) in [("B", true), ("B", false), ("C", true), ("C", false)] {
+            let fault = changed(found);
+            assert_eq!(health.is_news(Some(&fault)), news, "{found}");
+            health.heard(now, Some(&fault));
+        }
+        let silent = Fault::Silent("no answer".into());
+        assert!(!health.is_news(Some(&silent)) && !health.is_news(None));
+        // Between the two it was itself again.
+        health.heard(now, None);
+        assert!(health.is_news(Some(&changed("C"))));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_refused_verb_is_not_tried_again_soon() {
         let mut health = Health::new(Duration::from_secs(30));
         let now = Instant::now();
@@ -202,5 +241,13 @@ mod tests {
         assert_eq!(health.distrust(now + REFUSED_RETRY), None);
         health.hurry();
         assert_eq!(health.distrust(now), None);
+        // Who comes while it is read, as after a key was trusted, gets a reading of his own.
+        health.begins();
+        health.heard(now, None);
+        assert_eq!(health.due(), now + Duration::from_secs(30));
+        health.begins();
+        health.hurry();
+        health.heard(now, None);
+        assert_eq!(health.due(), now);
     }
 }

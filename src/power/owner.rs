@@ -136,6 +136,7 @@ impl Owner {
             for run in &mut self.runs {
                 run.reads = run.act.todo(now) == Todo::Read;
             }
+            self.health.begins();
             self.worker.ask(Job::Read);
         } else {
             return wake.min(self.debts_due());
@@ -212,11 +213,13 @@ impl Owner {
     /// A reading, or that there was none.
     async fn read(&mut self, answer: &Result<Reading, Fault>) {
         let fault = answer.as_ref().err();
+        if self.health.is_news(fault) {
+            trust::alarm(&self.context, fault).await;
+        }
         let told = self.health.heard(Instant::now(), fault);
         let name = self.pdu.name.clone();
         match told {
             Told::Lost(reason) => {
-                trust::alarm(&self.context, fault).await;
                 self.publish(Kind::PduLost { pdu: name, reason }).await;
             }
             Told::Found => self.publish(Kind::PduFound { pdu: name }).await,
@@ -272,7 +275,7 @@ impl Owner {
             self.ended.insert(outlet.clone(), action.clone());
             self.publish(Kind::OutletSwitched {
                 pdu: self.pdu.name.clone(),
-                outlet,
+                outlet: outlet.clone(),
                 verb: action.verb,
                 by: action.by,
                 action: action.id,
@@ -282,6 +285,8 @@ impl Owner {
             })
             .await;
             self.tell();
+            // Not before: an outcome that is told twice does less harm than one that is lost.
+            self.book_told(&outlet).await;
         }
     }
 

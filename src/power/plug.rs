@@ -6,11 +6,39 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::driver::Fault;
+use super::driver::{Doing, Driver, Fault, Reading};
 use crate::http::{Client, Error, Limits, Login, Request, Trust, Url};
+use crate::reset::Verb;
 
 /// A plug has little to say; more than this is something else.
 const LONGEST: usize = 64 * 1024;
+
+/// What a make of plugs has of its own; it is a driver with that.
+pub(super) trait Make: Send {
+    fn read_now(&mut self) -> impl Future<Output = Result<Reading, Fault>> + Send;
+
+    fn switch_now(
+        &mut self,
+        outlet: &str,
+        verb: Verb,
+        off: Duration,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+impl<M: Make> Driver for M {
+    fn read(&mut self) -> Doing<'_, Reading> {
+        Box::pin(self.read_now())
+    }
+
+    fn switch<'a>(&'a mut self, outlet: &'a str, verb: Verb, off: Duration) -> Doing<'a, ()> {
+        Box::pin(self.switch_now(outlet, verb, off))
+    }
+
+    /// A reading or a verb is several questions.
+    fn limit(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+}
 
 /// One plug. Connections are not kept: plugs have few.
 pub(super) struct Plug {

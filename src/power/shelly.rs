@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::driver::{Doing, Driver, Fault, OutletReading, Reading};
-use super::plug::{self, Plug};
+use super::driver::{Fault, OutletReading, Reading};
+use super::plug::{self, Make, Plug};
 use crate::config::Shelly;
 use crate::http::{Login, Method, Request, Scheme, Trust};
 use crate::reset::{PowerState, Verb};
@@ -65,7 +65,9 @@ impl Driven {
         let result = result.filter(|result| result.is_object()).cloned();
         result.ok_or_else(|| Fault::Odd(format!("{host}: an answer without a result")))
     }
+}
 
+impl Make for Driven {
     /// Switches are numbered from 0 without gaps.
     async fn read_now(&mut self) -> Result<Reading, Fault> {
         let mut reading = Reading::default();
@@ -117,20 +119,6 @@ fn outlet(id: u8, status: &Value) -> OutletReading {
         cycles: true,
         watts: number("apower"),
         amps: number("current"),
-    }
-}
-
-impl Driver for Driven {
-    fn read(&mut self) -> Doing<'_, Reading> {
-        Box::pin(self.read_now())
-    }
-
-    fn switch<'a>(&'a mut self, outlet: &'a str, verb: Verb, off: Duration) -> Doing<'a, ()> {
-        Box::pin(self.switch_now(outlet, verb, off))
-    }
-
-    fn limit(&self) -> Duration {
-        Duration::from_secs(30)
     }
 }
 

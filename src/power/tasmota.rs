@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::driver::{Doing, Driver, Fault, OutletReading, Reading};
-use super::plug::{self, Plug};
+use super::driver::{Fault, OutletReading, Reading};
+use super::plug::{self, Make, Plug};
 use crate::config::{Secret, Tasmota};
 use crate::http::{Request, Trust};
 use crate::reset::{PowerState, Verb};
@@ -60,7 +60,9 @@ impl Driven {
             _ => Ok(answer),
         }
     }
+}
 
+impl Make for Driven {
     async fn read_now(&mut self) -> Result<Reading, Fault> {
         let states = self.command("Status 11").await?;
         let host = self.plug.host();
@@ -121,20 +123,6 @@ fn relays(states: &Value) -> Vec<OutletReading> {
         ..OutletReading::default()
     })
     .collect()
-}
-
-impl Driver for Driven {
-    fn read(&mut self) -> Doing<'_, Reading> {
-        Box::pin(self.read_now())
-    }
-
-    fn switch<'a>(&'a mut self, outlet: &'a str, verb: Verb, off: Duration) -> Doing<'a, ()> {
-        Box::pin(self.switch_now(outlet, verb, off))
-    }
-
-    fn limit(&self) -> Duration {
-        Duration::from_secs(30)
-    }
 }
 
 #[cfg(test)]

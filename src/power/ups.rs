@@ -117,6 +117,7 @@ pub(super) async fn run(context: Context, ups: Ups, mut client: Client) -> Resul
     loop {
         let now = Instant::now();
         if !busy && owner.health.due() <= now {
+            owner.health.begins();
             busy = asking.try_send(()).is_ok();
         }
         let wake = if busy {
@@ -152,9 +153,11 @@ impl Owner {
     async fn heard(&mut self, answer: Result<Variables, Fault>) {
         let ups = self.ups.name.clone();
         let fault = answer.as_ref().err();
+        if self.health.is_news(fault) {
+            trust::alarm(&self.context, fault).await;
+        }
         match self.health.heard(Instant::now(), fault) {
             Told::Lost(reason) => {
-                trust::alarm(&self.context, fault).await;
                 self.context.publish(Kind::UpsLost { ups, reason }).await;
             }
             Told::Found => self.context.publish(Kind::UpsFound { ups }).await,

@@ -207,14 +207,18 @@ class Bmc(Lines):
 
 
 class Relay(Lines):
-    """A bad network before a BMC at BEHIND (udp_relay.py)."""
+    """A bad network before a BMC (udp_relay.py)."""
 
-    def __init__(self, space):
-        super().__init__(space, sys.executable, RELAY, ":".join(map(str, BMC)), ":".join(map(str, BEHIND)))
+    def __init__(self, space, near=BMC, behind=BEHIND):
+        super().__init__(space, sys.executable, RELAY, ":".join(map(str, near)), ":".join(map(str, behind)))
         assert self.next() == "up\n"
 
     def faults(self, **faults):
         self._ask({"faults": faults})
+
+    def lose_answer(self, file):
+        """Loses the answer to the next thing that makes this file grow."""
+        self._ask({"lose": str(file)})
 
     def counts(self):
         return self._ask({})

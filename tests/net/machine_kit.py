@@ -1,5 +1,5 @@
 """Machines of the tests: a BMC on a LAN host (real ipmi_sim), outlets beside it (real powermand), a board that has both."""
-from ipmi_kit import Sim
+from ipmi_kit import Relay, Sim
 from links import Space
 from power_kit import HOST
 from power_kit import House as PowerHouse
@@ -22,12 +22,15 @@ class There(Space):
 class House(PowerHouse):
     """A board with machines on a LAN; its host has the BMC and the PDU."""
 
-    def sim(self):
+    def sim(self, behind=False):
+        """ipmi_sim; `behind` a relay that can lose what it answers."""
         self.space = There(self.lan.host)
         self.closing.append(self.space)
         folder = self.work / "sim"
         folder.mkdir()
-        self.bmc = Sim(self.space, folder, (HOST, 623))
+        self.bmc = Sim(self.space, folder, (HOST, 624 if behind else 623))
+        if behind:
+            self.relay = Relay(self.space, (HOST, 623), (HOST, 624))
         return self.bmc
 
     def powerman(self):

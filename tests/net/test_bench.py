@@ -10,7 +10,7 @@ KEYS = ["name", "unit", "ours", "peer", "theirs", "ratio", "goal", "met"]
 
 def bench(*words):
     """The results and the exit status."""
-    done = subprocess.run([ROOT / "scripts/bench", *words, "--oobd", TARGET / "oobd"], capture_output=True, text=True, timeout=400)
+    done = subprocess.run([ROOT / "scripts/bench", *words, "--oobd", TARGET / "oobd"], capture_output=True, text=True, timeout=600)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines and all(list(line) == KEYS for line in lines), done.stdout + done.stderr
     return lines, done.returncode
@@ -33,3 +33,13 @@ def test_the_amt_bench_counts_what_is_asked():
     counts = {line["name"]: line["met"] for line in lines if line["name"].endswith(", requests") and line["goal"]}
     assert counts == {"power-on, requests": True, "boot to BIOS setup, requests": True}
     assert any(line["name"].startswith("7 machines, 2 dead") for line in lines)
+
+
+def test_the_power_bench_runs_and_its_table_is_complete():
+    lines, status = bench("power", "--quick")
+    assert status == 0, lines
+    names = [line["name"] for line in lines]
+    for device in ("ipmi", "powerman", "nut", "snmp"):
+        for verb in ("on", "off"):
+            assert f"{device}, {verb}: command to outcome, median" in names
+    assert next(line for line in lines if line["name"].startswith("rows"))["ours"] == 0

@@ -1,4 +1,5 @@
 """Machines through a real BMC simulator and real outlets: power, what is tried when something is dead, sensors, log, console."""
+import json
 import signal
 
 import pytest
@@ -45,6 +46,39 @@ def test_power_is_switched_by_ipmi_read_back_and_seen_by_ipmitool(house):
     # A program must say that it means it.
     assert "say --yes" in house.power("cycle", code=2, options=())
     assert house.power("on", options=()).startswith("db1: on confirmed")
+
+
+def test_a_verb_whose_answer_is_lost_is_done_once_and_read_back(house):
+    bmc = house.sim(behind=True)
+    house.start(f"[machine.db1]\n{ipmi()}{FAST}")
+    house.phase("up")
+
+    def lost(verb):
+        """What came of a verb whose answer does not come, and what the BMC was told."""
+        before = len((bmc.folder / "events").read_text().splitlines())
+        count = house.relay.counts().get("lost", 0)
+        house.relay.lose_answer(bmc.folder / "events")
+        done = house.board.ctl("machine", "power", "db1", verb, "--yes", "--json", check=False, timeout=120)
+        assert house.relay.counts()["lost"] == count + 1, "its answer was lost"
+        action = json.loads(done.stdout)["action"]
+        assert done.returncode == {"confirmed": 0, "unconfirmed": 5}[action["outcome"]]
+        return action, (bmc.folder / "events").read_text().splitlines()[before:]
+
+    # The answer is waited for; who reads then may see the darkness still, or that the power is back. No cycle is given again.
+    action, told = lost("cycle")
+    assert told == ["power 0", "power 1"]
+    assert house.machine()["state"] == "On"
+    assert action["outcome"] == "confirmed" or action["why"].endswith("it is on, and was not seen away"), action
+    # Nothing tells whether a reset came: that is said, and it is not given again either.
+    action, told = lost("reset")
+    assert (action["outcome"], told) == ("unconfirmed", ["reset 1"])
+    assert "gave no answer, and may have done it" in action["why"]
+    # Off and on may be said again, for they do no more then.
+    for verb, state in (("off", "power 0"), ("on", "power 1")):
+        action, told = lost(verb)
+        assert (action["outcome"], set(told)) == ("confirmed", {state})
+    verbs = [body["verb"] for body in house.told("MachineSwitched")]
+    assert verbs == ["PowerCycle", "ForceRestart", "ForceOff", "On"]
 
 
 def test_a_wrong_password_is_told_and_not_tried_again(house):
@@ -110,6 +144,23 @@ def test_a_cycle_that_a_restart_interrupts_gives_the_power_back(house):
     assert (action["id"], action["verb"], action["outcome"]) == (1, "PowerCycle", "unconfirmed")
     assert "restarted in the middle" in action["why"]
     assert powerman.state("rack1") == powerman.state("rack2") == "on"
+
+
+def test_a_crash_in_the_middle_of_a_verb_loses_no_outcome(house):
+    bmc = house.sim(behind=True)
+    board = house.start(f"[machine.db1]\n{ipmi()}{FAST}")
+    house.phase("up")
+    for number, (verb, name, state) in enumerate([("off", "ForceOff", "0"), ("on", "On", "1")], 1):
+        before = len(bmc.events("power"))
+        house.relay.lose_answer(bmc.folder / "events")
+        board.ctl("machine", "power", "db1", verb, "--yes", "--no-wait")
+        house.until("the BMC does it", lambda state=state, before=before: bmc.events("power")[before:] == [state])
+        board.stop(signal.SIGKILL)
+        board.start()
+        told = house.until("told", lambda number=number: [b for b in house.told("MachineSwitched") if b["action"] == number], 90)
+        assert [(body["verb"], body["outcome"]) for body in told] == [(name, "confirmed")]
+        assert set(bmc.events("power")[before:]) == {state}
+    assert len(house.told("MachineSwitching")) == 2
 
 
 def test_outlets_that_feed_the_board_are_not_cut(house):

@@ -138,11 +138,18 @@ def test_oobctl_on_the_board(house):
     assert house.powerman.state("rack3") == "off"
     assert last(house).startswith("root@console")
     nothing_but(house, b"after\r")
+    # A break, or a look at the help, is no answer: it ends the menu, and what is typed then is the device's again.
+    for other in ("~b", "~?"):
+        slowly(person, "\r~p")
+        person.expect("o on, f off, c cycle")
+        slowly(person, other + "oy")
+    nothing_but(house, b"after\r\roy\roy")
+    assert house.powerman.state("rack3") == "off"
     # Who only watches may switch as well: that is another grant.
     watcher = oobctl(house, "--watch")
     watcher.expect("you watch")
     slowly(watcher, "~po")
     watcher.expect("rack/rack3: on confirmed after")
-    nothing_but(house, b"after\r")
+    nothing_but(house, b"after\r\roy\roy")
     for child in (person, watcher):
         child.close()

@@ -39,10 +39,29 @@ def test_the_key_is_pinned_and_another_is_refused_until_it_is_trusted(house):
     assert mismatch[0]["pinned"] != mismatch[0]["found"]
     assert "is not who it was" in house.switch("on", "rack/2", code=1)
     assert house.nut.get("fake", "outlet.2.status") == "off"
+    # Each other key is told, and each once, however often it is asked.
+
+    def asked_again(times):
+        before = house.relay.connections
+
+        def ask():
+            board.ctl("pdu", "read", "rack")
+            return house.relay.connections >= before + times
+        house.until("asked again", ask, 60)
+
+    asked_again(3)
+    assert len(house.told("PinMismatch")) == 1
+    renew(house)
+    asked_again(3)
+    house.until("told", lambda: len(house.told("PinMismatch")) > 1)
+    mismatch = house.told("PinMismatch")
+    assert len(mismatch) == 2
+    assert mismatch[1]["pinned"] == mismatch[0]["pinned"] and mismatch[1]["found"] != mismatch[0]["found"]
+    assert len(house.told("PduLost")) == 1
     board.ctl("pdu", "trust", "rack")
     house.up(timeout=90)
     assert "on confirmed" in house.switch("on", "rack/2")
-    assert [body["fingerprint"] for body in house.told("Pinned")] == [mismatch[0]["found"]]
+    assert [body["fingerprint"] for body in house.told("Pinned")] == [mismatch[1]["found"]]
 
 
 def test_without_tls_over_there_nothing_is_asked(house):

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 from board import wait_for
-from power_kit import HOST, House, Nut, Powerman, slowly
+from power_kit import HOST, House, Nut, Powerman, Relay, slowly
 from ssh_kit import Device, Operator
 
 FAST = 'poll = "2s"\nconfirm = "4s"\noff_time = "6s"\nstagger = "100ms"\n'
@@ -39,6 +39,37 @@ def test_a_crash_in_the_middle_of_a_cycle_leaves_nothing_dark(house):
     # Numbers go on.
     house.switch("on", "rack/rack3")
     assert house.told("OutletSwitched")[-1]["action"] == 3
+
+
+def test_a_crash_in_the_middle_of_a_verb_loses_no_outcome(house):
+    """The answer does not come, oobd is killed, and what it reads at its next start is what it tells."""
+    relay = Relay(house.lan.host, 10102, 10101)
+    board = house.start(RACK.replace("10101", "10102"))
+    house.up()
+    house.switch("on", "rack/rack3", "rack/rack4")
+
+    def swallow(sink, data):
+        if b"off rack" not in relay.asked:
+            sink.sendall(data)
+
+    # One was done; of the other it shows that it was not.
+    for number, (outlet, then, outcome) in enumerate([("rack3", "off", "confirmed"), ("rack4", "on", "failed")], 2):
+        relay.asked.clear()
+        relay.fault = swallow
+        board.ctl("outlet", "off", f"rack/{outlet}", "--yes", "--no-wait")
+        house.until("it is asked", lambda outlet=outlet: house.powerman.state(outlet) == "off")
+        board.stop(signal.SIGKILL)
+        house.powerman.ask(f"{then} {outlet}")
+        relay.fault = None
+        relay.asked.clear()
+        board.start()
+        told = house.until("told", lambda number=number: [b for b in house.told("OutletSwitched") if b["action"] == number], 90)
+        assert [(body["outlet"], body["verb"], body["outcome"]) for body in told] == [(outlet, "ForceOff", outcome)]
+        assert told[0]["by"].startswith("root@console")
+        assert outcome == "confirmed" or told[0]["why"] == "oobd was restarted in the middle; it still says on"
+        assert b"off " not in relay.asked and b"on " not in relay.asked, "it is not asked again"
+        house.until("struck out", lambda: json.loads((board.work / "state" / "power" / "rack.json").read_text())["underway"] == [])
+    relay.close()
 
 
 def test_a_cycle_whose_device_dies_is_ended_when_it_comes_back(house):

@@ -4,10 +4,12 @@ udp_relay.py LISTEN:PORT TARGET:PORT
 stdin, a line of JSON each: {}   changes nothing
                             {"faults": {"drop": 0.2, "double": 0.1, "late": 0.1, "flip": 0.05}}   how likely each is, both ways
                             {"faults": {"mute": true}}   nothing comes back from the BMC any more
-stdout: an answer to each, how many datagrams went to the BMC, by RMCP+ payload type
+                            {"lose": FILE}   when the file has grown, the next datagram of the BMC is lost: the answer to what made it grow
+stdout: an answer to each, how many datagrams went to the BMC, by RMCP+ payload type; "lost" of the BMC's by `lose`
 Damage is done inside sessions only: UDP's own checksum keeps it from what nobody signs.
 """
 import json
+import os
 import random
 import select
 import socket
@@ -27,6 +29,7 @@ def main():
     target = address(sys.argv[2])
     ways = {}  # a socket towards the BMC for each client, so that it tells them apart
     faults, counts, held = {}, {}, []
+    watched, length = None, 0
     chance = random.Random(7)
 
     def pass_on(send, datagram):
@@ -71,6 +74,9 @@ def main():
                     return
                 order = json.loads(line)
                 faults = order.get("faults", faults)
+                if "lose" in order:
+                    watched = order["lose"]
+                    length = os.path.getsize(watched)
                 print(json.dumps(counts), flush=True)
                 continue
             try:
@@ -84,6 +90,9 @@ def main():
                     kind = str(datagram[5] & 0x3F)
                     counts[kind] = counts.get(kind, 0) + 1
                 pass_on(toward(ways[peer]), datagram)
+            elif watched and os.path.getsize(watched) > length:
+                watched = None
+                counts["lost"] = counts.get("lost", 0) + 1
             elif not faults.get("mute"):
                 peer = next(peer for peer, way in ways.items() if way is source)
                 pass_on(lambda datagram, peer=peer: near.sendto(datagram, peer), datagram)

@@ -217,26 +217,31 @@ fn compact(body: &mut Reader<'_>) -> Option<Vec<SensorRecord>> {
     let [_init, _capabilities, sensor_type, reading_type] = body.array()?;
     // Masks and units: no number comes of a compact record.
     body.take(9)?;
-    let sharing = Sharing::parse(body.array()?);
-    body.take(6)?;
-    let one = SensorRecord {
+    let sensor = SensorRecord {
         sensor_type,
         reading_type,
-        name: name(body)?,
         ..sensor
     };
-    Some(sharing.expand(&one))
+    shared(body, sensor, 6)
 }
 
 /// §43.3.
 fn event_only(body: &mut Reader<'_>) -> Option<Vec<SensorRecord>> {
     let sensor = key(body)?;
     let [sensor_type, reading_type] = body.array()?;
-    let sharing = Sharing::parse(body.array()?);
-    body.take(2)?;
-    let one = SensorRecord {
+    let sensor = SensorRecord {
         sensor_type,
         reading_type,
+        ..sensor
+    };
+    shared(body, sensor, 2)
+}
+
+/// How a record ends that stands for several sensors: the sharing, so many bytes that tell nothing here, the name.
+fn shared(body: &mut Reader<'_>, sensor: SensorRecord, unused: usize) -> Option<Vec<SensorRecord>> {
+    let sharing = Sharing::parse(body.array()?);
+    body.take(unused)?;
+    let one = SensorRecord {
         name: name(body)?,
         ..sensor
     };

@@ -137,11 +137,7 @@ pub(super) async fn run(
         AmtTold::Alarms(alarms) => (tables::alarms(alarms, color), "no alarms"),
         AmtTold::Clock { ahead } => (tables::clock(*ahead), ""),
     };
-    if text.lines().count() < 2 && !nothing.is_empty() {
-        face.say(&format!("{nothing}\n")).await;
-        return Ok(());
-    }
-    face.print(&text).await
+    face.table(&text, nothing).await
 }
 
 async fn scan(text: &str, form: Form, mut client: Client, face: &mut Face) -> Result<(), Failure> {

@@ -177,6 +177,10 @@ async fn hold(
 impl Session<'_> {
     async fn take(&mut self, pieces: Vec<Piece>) -> Next {
         for piece in pieces {
+            // Whatever else a person does ends the menu; the board closes it with the next input.
+            if matches!(piece, Piece::Action(action) if action != Action::Power) {
+                self.menu = false;
+            }
             let input = match piece {
                 Piece::Bytes(bytes) if bytes.is_empty() => continue,
                 Piece::Bytes(bytes) if self.menu => {

@@ -8,7 +8,7 @@ pub(super) mod users;
 
 use clap::Subcommand;
 
-use crate::cli::print_reply;
+use crate::cli::give;
 use crate::clock::Timestamp;
 use crate::command::Command;
 use crate::fact::Console;
@@ -143,8 +143,7 @@ async fn order(
     face: &mut Face,
 ) -> Result<(), Failure> {
     let console = users::find(&client.state().await?, name)?.name.clone();
-    let reply = client.command(command(console)).await?;
-    print_reply(reply, form, face).await
+    give(&mut client, command(console), form, face).await
 }
 
 async fn list(form: Form, mut client: Client, face: &mut Face) -> Result<(), Failure> {

@@ -203,11 +203,7 @@ async fn answer(reply: Reply, form: Form, face: &mut Face) -> Result<(), Failure
         Reply::Parts(found) => (tables::parts(found, color), "no storage"),
         _ => return print_reply(reply, form, face).await,
     };
-    if text.lines().count() < 2 && !nothing.is_empty() {
-        face.say(&format!("{nothing}\n")).await;
-        return Ok(());
-    }
-    face.print(&text).await
+    face.table(&text, nothing).await
 }
 
 async fn list(form: Form, mut client: Client, face: &mut Face) -> Result<(), Failure> {

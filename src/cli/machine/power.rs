@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use super::{Switch, find};
 use crate::cli::client::Client;
 use crate::cli::confirm::confirm;
 use crate::cli::face::{Face, Failure};
-use crate::cli::outlet::{outcome, worst};
+use crate::cli::outlet::{ended_since, outcome, worst};
 use crate::cli::table::harmless;
 use crate::cli::{Form, print_reply};
 use crate::command::{Command, Reply};
-use crate::control::wire::Request;
 use crate::reset::{Action, Outcome, Verb};
+use crate::state::State;
 
 /// Longest that an outcome is waited for: three ways, an hour of shutdown each, is what oobd.toml may ask for.
 const OUTCOME_LIMIT: Duration = Duration::from_hours(4);
@@ -43,9 +41,11 @@ pub(super) async fn run(
     if switch.no_wait {
         return print_reply(reply, form, face).await;
     }
-    let waited = timeout(OUTCOME_LIMIT, ended(&mut client, &switch.name, action)).await;
-    let late = |_| Failure::Other("the outcome did not come; see event list".into());
-    let action = waited.map_err(late)??;
+    let over = |state: &State| {
+        let machine = find(state, &switch.name)?;
+        Ok(ended_since(machine.action.as_ref(), action))
+    };
+    let action = client.until(OUTCOME_LIMIT, over).await?;
     match form {
         Form::Text => face.print(&told(&switch.name, &action)).await?,
         Form::Json | Form::Lines => {
@@ -54,21 +54,6 @@ pub(super) async fn run(
         }
     }
     worst(std::iter::once(action.outcome))
-}
-
-/// Follows the state until the action is over.
-async fn ended(client: &mut Client, name: &str, wanted: u64) -> Result<Action, Failure> {
-    client.send(&Request::WatchState).await?;
-    loop {
-        let state = client.next_state().await?;
-        let action = find(&state, name)?.action.as_ref();
-        if let Some(now) = action
-            && now.id >= wanted
-            && now.outcome != Outcome::Running
-        {
-            return Ok(now.clone());
-        }
-    }
 }
 
 /// The outcome, and a line for each way that was tried when there was more than one.

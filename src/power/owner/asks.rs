@@ -65,7 +65,7 @@ impl Owner {
             self.may_switch(actor, outlet, verb, cut_myself)?;
         }
         let by = actor.to_string();
-        let action = self.number().await;
+        let action = self.number(outlets.clone(), verb, by.clone()).await;
         let now = Instant::now();
         let mut from = now;
         for outlet in outlets {

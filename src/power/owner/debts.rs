@@ -1,5 +1,5 @@
-//! Outlets that are owed their power: written down before they are switched off, switched on again after a crash, and
-//! again when a device that was dead comes back.
+//! What an earlier life left: outlets that are owed their power, written down before they are switched off, switched on again
+//! after a crash, and again when a device that was dead comes back; and verbs whose outcome was never told.
 
 use std::io;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Act, Owner, Run, millis};
 use crate::clock::{Instant, Timestamp};
 use crate::event::Kind;
-use crate::power::book::{Book, Owed};
+use crate::power::book::{Book, Owed, Underway};
 use crate::reset::{Action, Outcome, PowerState, Verb};
 
 /// Pause before an outlet that did not come on is tried again.
@@ -17,48 +17,49 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 /// The debt of a run whose off comes next.
 pub(super) fn owed(run: &Run) -> Owed {
     Owed {
-        outlet: run.outlet.clone(),
-        action: run.action.id,
-        verb: run.action.verb,
-        by: run.action.by.clone(),
-        began: run.action.began,
+        verb: Underway {
+            outlet: run.outlet.clone(),
+            action: run.action.id,
+            verb: run.action.verb,
+            by: run.action.by.clone(),
+            began: run.action.began,
+        },
         told: false,
     }
 }
 
 impl Owner {
-    /// Takes up the cycles that an earlier life left in the middle.
+    /// Takes up the cycles that an earlier life left in the middle, and looks what came of its other verbs.
     pub(super) fn take_up(&mut self) {
         let now = Instant::now();
         let owed: Vec<Owed> = self.book.owed().to_vec();
-        for (at, owed) in owed.into_iter().filter(|owed| !owed.told).enumerate() {
-            let gone = owed.began.until(Timestamp::now());
+        for (at, Owed { verb, .. }) in owed.into_iter().filter(|owed| !owed.told).enumerate() {
+            let gone = verb.began.until(Timestamp::now());
             // Part of the darkness has been; a clock that was set since must not make it longer.
             let left = self.pdu.off_time.saturating_sub(gone);
             let stagger = self.pdu.stagger * u32::try_from(at).unwrap_or(u32::MAX);
             let until = now + left + stagger;
-            let began = now.checked_sub(gone).unwrap_or(now);
             tracing::warn!(
                 "outlet {}/{} is owed its power by an earlier run",
                 self.pdu.name,
-                owed.outlet
+                verb.outlet
             );
-            self.runs.push(Run {
-                action: Action {
-                    id: owed.action,
-                    verb: owed.verb,
-                    by: owed.by,
-                    began: owed.began,
-                    outcome: Outcome::Running,
-                    millis: millis(gone),
-                    why: String::new(),
-                    trail: Vec::new(),
-                },
-                outlet: owed.outlet,
-                act: Act::resume(now, until, self.rules()),
-                began,
-                reads: false,
-            });
+            let act = Act::resume(now, until, self.rules());
+            self.runs.push(taken_up(verb, act, now));
+        }
+        let left: Vec<Underway> = self.book.underway().to_vec();
+        for verb in left {
+            if self.runs.iter().any(|run| run.outlet == verb.outlet) {
+                continue;
+            }
+            tracing::warn!(
+                "{} of outlet {}/{} was interrupted",
+                verb.verb,
+                self.pdu.name,
+                verb.outlet
+            );
+            let act = Act::recall(now, verb.verb, self.rules());
+            self.runs.push(taken_up(verb, act, now));
         }
     }
 
@@ -75,7 +76,7 @@ impl Owner {
             return;
         }
         let told = self.book.owed().iter().filter(|owed| owed.told);
-        let due: Vec<String> = told.map(|owed| owed.outlet.clone()).collect();
+        let due: Vec<String> = told.map(|owed| owed.verb.outlet.clone()).collect();
         let mut begun = false;
         for outlet in due {
             if self.runs.iter().any(|run| run.outlet == outlet) {
@@ -90,7 +91,8 @@ impl Owner {
                 continue;
             }
             let by = self.context.name.clone();
-            let action = self.number().await;
+            let outlets = vec![outlet.clone()];
+            let action = self.number(outlets, Verb::On, by.clone()).await;
             self.begin(outlet, Verb::On, by, action, now).await;
             begun = true;
         }
@@ -105,12 +107,15 @@ impl Owner {
     /// A run is over: is its outlet still owed its power?
     pub(super) async fn settle(&mut self, run: &Run) {
         let outlet = &run.outlet;
-        if !self.book.owed().iter().any(|owed| owed.outlet == *outlet) {
+        let mut owed = self.book.owed().iter();
+        if !owed.any(|owed| owed.verb.outlet == *outlet) {
             return;
         }
         if run.act.owes() || (run.action.verb == Verb::On && run.act.still_dark()) {
-            let mut owed = owed(run);
-            owed.told = true;
+            let owed = Owed {
+                told: true,
+                ..self::owed(run)
+            };
             if self.book_owe(owed).await.is_err() {
                 tracing::error!("the power that {outlet} is owed cannot be written down");
             }
@@ -155,9 +160,10 @@ impl Owner {
         });
     }
 
-    /// A number for a new action. Without flash it is good for this boot.
-    pub(super) async fn number(&mut self) -> u64 {
-        let (number, stored) = self.with_book(Book::number).await;
+    /// A number for a new action, whose outcome is owed from now on. Without flash it is good for this boot.
+    pub(super) async fn number(&mut self, outlets: Vec<String>, verb: Verb, by: String) -> u64 {
+        let begin = move |book: &mut Book| book.begin(&outlets, verb, &by);
+        let (number, stored) = self.with_book(begin).await;
         if let Err(error) = stored {
             tracing::error!("the number of an action cannot be kept: {error}");
         }
@@ -172,6 +178,14 @@ impl Owner {
         let outlet = outlet.to_owned();
         if let Err(error) = self.with_book(move |book| book.settle(&outlet)).await {
             tracing::error!("a settled debt cannot be struck out: {error}");
+        }
+    }
+
+    /// The outcome of a verb has been told.
+    pub(super) async fn book_told(&mut self, outlet: &str) {
+        let outlet = outlet.to_owned();
+        if let Err(error) = self.with_book(move |book| book.told(&outlet)).await {
+            tracing::error!("an outcome that was told cannot be struck out: {error}");
         }
     }
 
@@ -193,5 +207,26 @@ impl Owner {
             // The thread pool is gone with the process.
             Err(_) => std::future::pending().await,
         }
+    }
+}
+
+/// A verb of an earlier life, under its number.
+fn taken_up(verb: Underway, act: Act, now: Instant) -> Run {
+    let gone = verb.began.until(Timestamp::now());
+    Run {
+        action: Action {
+            id: verb.action,
+            verb: verb.verb,
+            by: verb.by,
+            began: verb.began,
+            outcome: Outcome::Running,
+            millis: millis(gone),
+            why: String::new(),
+            trail: Vec::new(),
+        },
+        outlet: verb.outlet,
+        act,
+        began: now.checked_sub(gone).unwrap_or(now),
+        reads: false,
     }
 }
