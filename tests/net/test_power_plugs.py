@@ -182,7 +182,8 @@ def test_a_serial_relay_board_is_switched_and_cycled(house):
     # A board that tells nothing is switched, and nobody pretends to know.
     house.up("mute")
     house.switch("on", "mute/1", code=UNCONFIRMED)
-    assert one.on == [True]
+    # Its own thread reads what was written to it.
+    wait_for("the relay", lambda: one.on == [True])
     outlet = house.outlet("1", "mute")
     assert outlet["state"] == "Unknown" and outlet["action"]["outcome"] == "unconfirmed"
 

@@ -127,7 +127,8 @@ fn prepare(path: &Path) -> io::Result<OwnedFd> {
     termios.control_modes -= rustix::termios::ControlModes::HUPCL;
     termios.set_speed(BAUD)?;
     tcsetattr(&fd, OptionalActions::Now, &termios)?;
-    tcflush(&fd, QueueSelector::IOFlush)?;
+    // Old answers. An order that is still on its way to the board stays.
+    tcflush(&fd, QueueSelector::IFlush)?;
     Ok(fd)
 }
 
@@ -204,5 +205,17 @@ mod tests {
         assert_eq!(played.await.unwrap(), [0xff, 0xa0, 2, 0, 0xa2]);
         let gone = read(Path::new("/dev/nothere"), 1).await.unwrap_err();
         assert!(matches!(gone, Fault::Silent(_)));
+    }
+    #[tokio::test]
+    async fn an_order_on_its_way_is_not_lost_to_the_next_question() {
+        let pty = openpty(None, None).unwrap();
+        let path = nix::unistd::ttyname(&pty.slave).unwrap();
+        switch(&path, 1, true).await.unwrap();
+        assert_eq!(read(&path, 1).await.unwrap(), [PowerState::Unknown]);
+        let mut heard = [0; 5];
+        std::fs::File::from(pty.master)
+            .read_exact(&mut heard)
+            .unwrap();
+        assert_eq!(heard, [0xa0, 1, 1, 0xa2, 0xff]);
     }
 }
