@@ -296,18 +296,41 @@ pub enum Refusal {
     Failed(String),
 }
 
+/// Takes what came of a command.
+pub type Answer = oneshot::Sender<Result<Reply, Refusal>>;
+
 /// One thing asked of an owner.
 #[derive(Debug)]
 pub enum Ask {
     Command {
         actor: Actor,
         command: Command,
-        reply: oneshot::Sender<Result<Reply, Refusal>>,
+        reply: Answer,
     },
     Attach {
         request: Attach,
         reply: oneshot::Sender<Result<Attachment, Refusal>>,
     },
+}
+
+impl Ask {
+    /// The command, for an owner without a console: who wants to join one of this name is told that there is none.
+    #[must_use]
+    pub fn command(self, console: &str) -> Option<(Actor, Command, Answer)> {
+        match self {
+            Self::Command {
+                actor,
+                command,
+                reply,
+            } => Some((actor, command, reply)),
+            Self::Attach { reply, .. } => {
+                let what = format!("console {console}");
+                // The asker may have gone.
+                let _ = reply.send(Err(Refusal::Unknown { what }));
+                None
+            }
+        }
+    }
 }
 
 /// Asks to join a console. Rights are checked by the door before it asks.

@@ -28,14 +28,12 @@ def workdir():
     return tempfile.TemporaryDirectory(prefix="oobd-bench-")
 
 
-def is_inside():
-    """Does this run in the namespace that `inside` made?"""
-    return os.environ.get("OOBD_BENCH_NETNS") == str(os.getppid())
-
-
-def inside(command):
-    """Runs this again in a new network namespace; its exit status. `bench0` has 192.0.2.1/24 and nobody at its other end: ser2net
-    listens on 127.0.0.1 only when there is another address, too."""
+def enter(oobd):
+    """Runs the bench again in a new network namespace, unless this is there already, and ends with its exit status. `bench0` has
+    192.0.2.1/24 and nobody at its other end: ser2net listens on 127.0.0.1 only when there is another address, too."""
+    if os.environ.get("OOBD_BENCH_NETNS") == str(os.getppid()):
+        return
     links = "ip link set lo up && ip link add bench0 type veth peer name bench1 && ip addr add 192.0.2.1/24 dev bench0 && ip link set bench0 up"
+    command = [sys.executable, *sys.argv] + ([] if "--oobd" in sys.argv else ["--oobd", str(oobd)])
     env = dict(os.environ, OOBD_BENCH_NETNS=str(os.getpid()))
-    return subprocess.run(["unshare", "-n", "sh", "-c", links + ' && exec "$@"', "sh", *command], env=env).returncode
+    sys.exit(subprocess.run(["unshare", "-n", "sh", "-c", links + ' && exec "$@"', "sh", *command], env=env).returncode)

@@ -144,17 +144,8 @@ impl Owner {
     }
 
     async fn answer(&mut self, ctx: &Context, ask: Ask) {
-        let (actor, command, reply) = match ask {
-            Ask::Command {
-                actor,
-                command,
-                reply,
-            } => (actor, command, reply),
-            Ask::Attach { reply, .. } => {
-                let what = format!("console {}", ctx.name);
-                let _ = reply.send(Err(Refusal::Unknown { what }));
-                return;
-            }
+        let Some((actor, command, reply)) = ask.command(&ctx.name) else {
+            return;
         };
         match command {
             Command::SwitchMachine {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::amt::scan::{self, Found, Provisioning};
-use crate::command::{Ask, Command, Refusal, Reply};
+use crate::command::{Command, Refusal, Reply};
 use crate::fault::chain;
 use crate::machine::amt::AmtDevice;
 use crate::supervisor::context::Context;
@@ -25,13 +25,8 @@ pub async fn run(mut ctx: Context, lan: String, known: Vec<(IpAddr, String)>) ->
             // cancel-safe per docs on Receiver::recv()
             Some(ask) = ctx.asks.recv() => ask,
         };
-        let (command, reply) = match ask {
-            Ask::Command { command, reply, .. } => (command, reply),
-            Ask::Attach { reply, .. } => {
-                let what = "console scan".into();
-                let _ = reply.send(Err(Refusal::Unknown { what }));
-                continue;
-            }
+        let Some((_, command, reply)) = ask.command("scan") else {
+            continue;
         };
         let Command::ScanAmt { network, prefix } = command else {
             let what = "such command of the scan".into();

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use super::client::Client;
 use super::confirm::confirm;
 use super::face::{Face, Failure};
-use super::table::{Cell, Tone, columns, flow, harmless};
+use super::table::{Cell, Tone, columns, harmless, reasons};
 use super::time::ago;
 use super::{Form, give, print_reply};
 
@@ -300,12 +300,8 @@ pub(super) fn show(state: &State, width: usize, color: bool) -> String {
 
 /// A line for each PDU that does not serve us as it should.
 fn troubles(state: &State, width: usize, color: bool) -> String {
-    let mut text = String::new();
-    for pdu in state.pdus.values().filter(|pdu| !pdu.why.is_empty()) {
-        let why = Cell::plain(format!("{}: {}", pdu.name, pdu.why));
-        text += &flow(&[why], 0, 2, width, color);
-    }
-    text
+    let all = state.pdus.values().map(|pdu| (&pdu.name, &pdu.why));
+    reasons(all, width, color)
 }
 
 /// How power stands, in a word.

@@ -100,6 +100,20 @@ pub(super) fn columns(head: &[&str], rows: &[Vec<Cell>], color: bool) -> String 
     text
 }
 
+/// A line below a table for each name that does not do what it should, and why; those without a reason have none.
+pub(super) fn reasons<'a>(
+    all: impl Iterator<Item = (&'a String, &'a String)>,
+    width: usize,
+    color: bool,
+) -> String {
+    let told = all.filter(|(_, why)| !why.is_empty());
+    let line = |(name, why)| {
+        let why = Cell::plain(format!("{name}: {why}"));
+        flow(&[why], 0, 2, width, color)
+    };
+    told.map(line).collect()
+}
+
 /// Cells one after the other, two blanks between, wrapped at `width` with `indent` blanks before later lines.
 /// A cell that fits a line is not torn apart.
 pub(super) fn flow(

@@ -9,7 +9,7 @@ use crate::state::State;
 use super::client::Client;
 use super::face::{Face, Failure};
 use super::status::{internet, phase};
-use super::table::{Cell, columns, flow};
+use super::table::{Cell, columns, reasons};
 use super::time::ago;
 use super::{Form, give};
 
@@ -84,13 +84,7 @@ pub(super) fn show(state: &State, now: Timestamp, width: usize, color: bool) -> 
         "NAME", "STATE", "SINCE", "SSID", "SIGNAL", "ADDRESS", "INTERNET",
     ];
     let mut text = columns(&head, &rows, color);
-    for uplink in state
-        .uplinks
-        .values()
-        .filter(|uplink| !uplink.why.is_empty())
-    {
-        let why = Cell::plain(format!("{}: {}", uplink.name, uplink.why));
-        text.push_str(&flow(&[why], 0, 2, width, color));
-    }
+    let all = state.uplinks.values().map(|up| (&up.name, &up.why));
+    text += &reasons(all, width, color);
     text
 }

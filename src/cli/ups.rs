@@ -12,7 +12,7 @@ use crate::state::State;
 use super::client::Client;
 use super::face::{Face, Failure};
 use super::outlet::phase;
-use super::table::{Cell, Tone, columns, flow};
+use super::table::{Cell, Tone, columns, reasons};
 use super::time::{ago, span};
 use super::{Form, give};
 
@@ -74,10 +74,8 @@ pub(super) fn show(state: &State, now: Timestamp, width: usize, color: bool) -> 
         "NAME", "STATE", "STATUS", "CHARGE", "LASTS", "LOAD", "INPUT", "READ", "MODEL",
     ];
     let mut text = columns(&head, &rows, color);
-    for ups in state.upses.values().filter(|ups| !ups.why.is_empty()) {
-        let why = Cell::plain(format!("{}: {}", ups.name, ups.why));
-        text += &flow(&[why], 0, 2, width, color);
-    }
+    let all = state.upses.values().map(|ups| (&ups.name, &ups.why));
+    text += &reasons(all, width, color);
     text
 }
 

@@ -6,14 +6,14 @@ mod tray;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::amt::redirect::ider::{Ider, Start};
 use crate::amt::redirect::{Error as Fault, Service, Target};
 use crate::clock::Instant;
-use crate::command::{Actor, Ask, Command, Refusal, Reply};
+use crate::command::{Actor, Answer, Ask, Command, Refusal, Reply};
 use crate::config::Amt;
 use crate::event::Kind;
 use crate::fact::{Fact, IderPhase};
@@ -49,7 +49,6 @@ enum Link {
     Waiting(Instant),
 }
 
-type Answer = oneshot::Sender<Result<Reply, Refusal>>;
 type Opened = Result<(Ider, Option<Pinned>), Fault>;
 
 /// Runs the owner of one machine's redirected drives until stopped. `lan` is the interface that it is reached by.
@@ -144,17 +143,8 @@ struct Owner {
 
 impl Owner {
     async fn answer(&mut self, ctx: &Context, ask: Ask) {
-        let (actor, command, reply) = match ask {
-            Ask::Command {
-                actor,
-                command,
-                reply,
-            } => (actor, command, reply),
-            Ask::Attach { reply, .. } => {
-                let what = format!("console {}", ctx.name);
-                let _ = reply.send(Err(Refusal::Unknown { what }));
-                return;
-            }
+        let Some((actor, command, reply)) = ask.command(&ctx.name) else {
+            return;
         };
         match command {
             Command::InsertIder { .. } => self.insert(ctx, &actor, command, reply).await,

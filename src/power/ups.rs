@@ -221,22 +221,17 @@ impl Owner {
     }
 
     async fn ask(&mut self, ask: Ask) {
-        match ask {
-            Ask::Command { command, reply, .. } => {
-                let answer = match command {
-                    Command::TrustDevice { .. } => self.trust().await,
-                    other => Err(Refusal::Unknown {
-                        what: format!("such command here: {other:?}"),
-                    }),
-                };
-                // The asker may have gone.
-                let _ = reply.send(answer);
-            }
-            Ask::Attach { reply, .. } => {
-                let what = format!("console {}", self.ups.name);
-                let _ = reply.send(Err(Refusal::Unknown { what }));
-            }
-        }
+        let Some((_, command, reply)) = ask.command(&self.ups.name) else {
+            return;
+        };
+        let answer = match command {
+            Command::TrustDevice { .. } => self.trust().await,
+            other => Err(Refusal::Unknown {
+                what: format!("such command here: {other:?}"),
+            }),
+        };
+        // The asker may have gone.
+        let _ = reply.send(answer);
     }
 
     async fn trust(&mut self) -> Result<Reply, Refusal> {

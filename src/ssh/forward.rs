@@ -1,6 +1,7 @@
 //! `ssh -L`, `-D`, `-J`: one connection to one LAN host, opened by us, bound to the LAN interface, authorised and
 //! journaled. Packets are never forwarded; a socket of ours can never leave by an uplink.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -212,13 +213,8 @@ async fn reach_out(interface: &str, target: SocketAddr) -> Result<(TcpStream, So
 /// The LAN as the state and the kernel have it now.
 pub(super) async fn lan(house: &House) -> Lan {
     let ours = spawn_blocking(|| {
-        let interfaces = nix::ifaddrs::getifaddrs()?;
-        let addresses = interfaces.filter_map(|interface| interface.address);
-        let addresses = addresses.filter_map(|address| {
-            let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
-            v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
-        });
-        Ok::<Vec<IpAddr>, nix::Error>(addresses.collect())
+        let addresses = tcp::addresses()?.map(|(_, address)| address);
+        Ok::<Vec<IpAddr>, io::Error>(addresses.collect())
     });
     let ours = match ours.await {
         Ok(Ok(ours)) => ours,

@@ -4,7 +4,6 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use nix::errno::Errno;
-use nix::sys::socket::SockaddrStorage;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
@@ -74,9 +73,7 @@ fn addressed(interface: &str, target: SocketAddr) -> io::Result<()> {
         }
         _ => false,
     };
-    let mut addresses = nix::ifaddrs::getifaddrs()?.filter(|one| one.interface_name == device);
-    let found = addresses.any(|one| one.address.as_ref().and_then(ip).is_some_and(serves));
-    if found {
+    if addresses()?.any(|(name, address)| name == device && serves(address)) {
         return Ok(());
     }
     let what = if target.is_ipv4() { "IPv4" } else { "IPv6" };
@@ -87,9 +84,17 @@ fn addressed(interface: &str, target: SocketAddr) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::AddrNotAvailable, why))
 }
 
-fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
-    let v4 = address.as_sockaddr_in().map(|v4| v4.ip().into());
-    v4.or_else(|| address.as_sockaddr_in6().map(|v6| v6.ip().into()))
+/// All addresses of this board that the kernel has now, and the interface that each is on. Blocks, for microseconds.
+///
+/// # Errors
+/// What the kernel says.
+pub fn addresses() -> io::Result<impl Iterator<Item = (String, IpAddr)>> {
+    Ok(nix::ifaddrs::getifaddrs()?.filter_map(|one| {
+        let address = one.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| v4.ip().into());
+        let ip = v4.or_else(|| address.as_sockaddr_in6().map(|v6| v6.ip().into()));
+        Some((one.interface_name, ip?))
+    }))
 }
 
 fn device(interface: &str, target: SocketAddr) -> &str {

@@ -7,5 +7,5 @@ mod lan;
 mod socket;
 
 pub use crowd::{Crowd, Slot};
-pub use lan::{connect, connect_udp, reason, udp};
+pub use lan::{addresses, connect, connect_udp, reason, udp};
 pub use socket::{Cuttable, accept, address, keep_unsent_short, listen, prepare};

@@ -79,13 +79,16 @@ class Board:
         env.pop("JOURNAL_STREAM", None)
         if self.watchdog:
             env["WATCHDOG_USEC"] = str(int(self.watchdog * 1_000_000))
-        enter = ["ip", "netns", "exec", self.netns] if self.netns else ["unshare", "-n"]
         self.process = subprocess.Popen(
-            enter + [TARGET / "oobd", "--config", self.config, "--state", self.work / "state", "--run", self.work / "run"],
+            self.enter() + [TARGET / "oobd", "--config", self.config, "--state", self.work / "state", "--run", self.work / "run"],
             env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log.open("ab"))
         if ready:
             wait_for("READY=1", lambda: "READY=1" in self.notified(), timeout)
         return self
+
+    def enter(self):
+        """What starts a program in its namespace."""
+        return ["ip", "netns", "exec", self.netns] if self.netns else ["unshare", "-n"]
 
     def notified(self):
         """What systemd would have been told since the last call."""

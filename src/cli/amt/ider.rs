@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::client::Client;
 use crate::cli::face::{Face, Failure};
-use crate::cli::table::{Cell, Tone, columns, flow, harmless};
+use crate::cli::table::{Cell, Tone, columns, harmless, reasons};
 use crate::cli::time::ago;
 use crate::cli::{Form, print_reply};
 use crate::clock::Timestamp;
@@ -108,10 +108,8 @@ pub(in crate::cli) fn show(state: &State, now: Timestamp, width: usize, color: b
         "MACHINE", "DRIVE", "FILE", "SIZE", "STATE", "READ", "WRITTEN", "BLOCK", "SINCE",
     ];
     let mut text = columns(&head, &rows, color);
-    for ider in state.ider.values().filter(|ider| !ider.why.is_empty()) {
-        let why = Cell::plain(format!("{}: {}", ider.machine, ider.why));
-        text += &flow(&[why], 0, 2, width, color);
-    }
+    let all = state.ider.values().map(|ider| (&ider.machine, &ider.why));
+    text += &reasons(all, width, color);
     text
 }
 

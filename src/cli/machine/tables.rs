@@ -7,7 +7,7 @@ use crate::state::State;
 
 use super::power;
 use crate::cli::outlet::{phase, power as stands};
-use crate::cli::table::{Cell, Tone, columns, cut, flow, harmless};
+use crate::cli::table::{Cell, Tone, columns, cut, flow, harmless, reasons};
 use crate::cli::time::ago;
 
 /// Characters of a model in the list.
@@ -36,14 +36,8 @@ pub(in crate::cli) fn list(state: &State, now: Timestamp, width: usize, color: b
         }
     }
     let mut text = columns(&head, &rows, color);
-    for machine in state
-        .machines
-        .values()
-        .filter(|machine| !machine.why.is_empty())
-    {
-        let why = Cell::plain(format!("{}: {}", machine.name, machine.why));
-        text += &flow(&[why], 0, 2, width, color);
-    }
+    let all = state.machines.values().map(|one| (&one.name, &one.why));
+    text += &reasons(all, width, color);
     text
 }
 

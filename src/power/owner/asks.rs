@@ -9,22 +9,13 @@ use crate::reset::Verb;
 
 impl Owner {
     pub(super) async fn ask(&mut self, ask: Ask) {
-        match ask {
-            Ask::Command {
-                actor,
-                command,
-                reply,
-            } => {
-                let answer = self.carry_out(&actor, command).await;
-                // The asker may have gone; it is done all the same.
-                let _ = reply.send(answer);
-                self.tell();
-            }
-            Ask::Attach { reply, .. } => {
-                let what = format!("console {}", self.pdu.name);
-                let _ = reply.send(Err(Refusal::Unknown { what }));
-            }
-        }
+        let Some((actor, command, reply)) = ask.command(&self.pdu.name) else {
+            return;
+        };
+        let answer = self.carry_out(&actor, command).await;
+        // The asker may have gone; it is done all the same.
+        let _ = reply.send(answer);
+        self.tell();
     }
 
     async fn carry_out(&mut self, actor: &Actor, command: Command) -> Result<Reply, Refusal> {
