@@ -130,8 +130,12 @@ def test_settings_wires_and_break_on_a_real_driver(rack, spare):
     rack.oobctl("console", "set", "spare", "break", "on")
     rack.oobctl("console", "set", "spare", "break", "off")
     rack.happened("BreakSent", before)
-    shown = rack.oobctl("console", "show", "spare").text
-    assert "CTS=1 DSR=1 DCD=1 RI=0" in shown and "connected" in shown and "BREAK=0" in shown
+    wanted = ("CTS=1 DSR=1 DCD=1 RI=0", "connected", "BREAK=0")
+
+    def shown():
+        text = rack.oobctl("console", "show", "spare").text
+        return all(word in text for word in wanted)
+    rack.until(f"{wanted} are shown", shown, 10)
 
 
 def test_a_cable_that_was_seen_is_missed(rack, spare):

@@ -237,7 +237,7 @@ impl Owner<'_> {
         match stage {
             Stage::Begun(asker) => {
                 self.standing.send_modify(|state| state.breaking = true);
-                self.counted();
+                self.changed();
                 if let Some(reply) = asker {
                     drop(reply.send(Ok(self.line_reply())));
                 }
@@ -249,7 +249,7 @@ impl Owner<'_> {
     fn break_over(&mut self, over: Over) {
         self.breaking = None;
         self.standing.send_modify(|state| state.breaking = false);
-        self.counted();
+        self.changed();
         for reply in std::mem::take(&mut self.break_enders) {
             drop(reply.send(Ok(self.line_reply())));
         }
