@@ -14,6 +14,7 @@ mod breaks;
 mod cable;
 mod desk;
 pub mod export;
+mod gather;
 mod hunt;
 mod last_line;
 mod log;

@@ -13,6 +13,7 @@ use super::Error;
 use super::alarm::Alarm;
 use super::breaks::Stage;
 use super::desk::Desk;
+use super::gather::Gather;
 use super::last_line::LastLine;
 use super::log::{self, Log};
 use super::outbox::{Outbox, Then};
@@ -32,13 +33,6 @@ use crate::transcript;
 
 /// Bytes read at once; what the kernel's line discipline holds.
 const READ_MAX: usize = 4096;
-/// A read this long comes from a fast line, of which a short one says nothing: read on without a pause.
-const BULK: usize = 1024;
-/// Pause after short reads that follow each other and that nobody typed for, so that a running line costs 300 turns a
-/// second and not 3000. What comes after silence and the echo of what is typed go at once.
-const GATHER: Duration = Duration::from_millis(3);
-/// Reads closer than this follow each other: after a pause the next one does.
-const RUNNING: Duration = Duration::from_millis(6);
 /// What a reader gets before a fast line overtakes it; see [`super::patience`].
 const MOMENT: Duration = Duration::from_millis(1);
 /// How often a missing port is looked for.
@@ -141,9 +135,8 @@ pub(super) async fn run(
         output: Bytes::new(),
         keeps_typed: console.record.typed,
         typist: None,
+        gather: Gather::new(Instant::now()),
         gather_until: None,
-        read_at: Instant::now(),
-        bulk_at: None,
         room: stream.capacity(),
         reminded: None,
         phase: PortPhase::Gone,
@@ -279,10 +272,8 @@ struct Owner<'a> {
     keeps_typed: bool,
     /// Who typed them, where that is kept.
     typist: Option<String>,
+    gather: Gather,
     gather_until: Option<Instant>,
-    /// When the port last gave something, and when it last gave much.
-    read_at: Instant,
-    bulk_at: Option<Instant>,
     /// Bytes that the ring holds.
     room: u64,
     reminded: Option<Instant>,
@@ -306,18 +297,8 @@ impl Owner<'_> {
         self.log.received(self.stream.end());
         self.hunts.heard();
         self.rx_bytes += length(data.len());
-        let now = Instant::now();
-        let running = now.saturating_duration_since(self.read_at) < RUNNING;
-        self.read_at = now;
-        if data.len() >= BULK {
-            self.bulk_at = Some(now);
-        }
-        let fast = |at: Instant| now.saturating_duration_since(at) < RUNNING;
-        self.gather_until = if running && !self.bulk_at.is_some_and(fast) {
-            Some(now + GATHER)
-        } else {
-            self.moment()
-        };
+        let pause = self.gather.read(Instant::now(), data.len());
+        self.gather_until = pause.or_else(|| self.moment());
         self.counted();
     }
 
@@ -348,6 +329,7 @@ impl Owner<'_> {
             let user = self.desk.user(piece.session);
             self.typist = user.filter(|_| self.keeps_typed).map(str::to_owned);
             // The echo of this is read at once.
+            self.gather.typed(Instant::now());
             self.gather_until = None;
             return;
         }
