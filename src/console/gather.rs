@@ -1,17 +1,17 @@
 //! When the owner of a port reads on: a line that runs and that nobody types for is read in larger pieces, so that it costs
-//! fifty turns a second and not three thousand. Pure; the clock is the caller's.
+//! twenty-five turns a second and not three thousand. Pure; the clock is the caller's.
 
 use std::time::Duration;
 
 use crate::clock::Instant;
 
 /// A read this long comes from a fast line, of which a short one says nothing: read on without a pause.
-const BULK: usize = 1024;
+const BULK: usize = 2048;
 /// Pause after short reads that follow each other. What comes after silence, and the echo of what is typed, go at once.
 const SHORT: Duration = Duration::from_millis(3);
-/// Pause in a line that has run for [`SETTLED`] and that nobody typed for meanwhile: a screen shows no more pictures than
-/// that. At 460800 baud it is 1 KiB, of the 4 KiB that the kernel's line discipline holds; faster lines are [`BULK`].
-const LONG: Duration = Duration::from_millis(20);
+/// Pause in a line that has run for [`SETTLED`] and that nobody typed for meanwhile: 460 bytes at 115200 baud, of the 4 KiB
+/// that the kernel's line discipline holds, behind which its driver keeps 64 KiB more.
+const LONG: Duration = Duration::from_millis(40);
 /// Somebody who typed sees the answer begin at the pace of [`SHORT`].
 const SETTLED: Duration = Duration::from_millis(250);
 /// Reads that are closer than this follow each other, the pause between them not counted.
@@ -90,7 +90,7 @@ mod tests {
         gather.typed(now);
         assert_eq!(run(&mut gather, &mut now, 10, 1), SHORT);
         assert_eq!(run(&mut gather, &mut now, 10, 90), LONG);
-        now += Duration::from_millis(40);
+        now += Duration::from_millis(60);
         assert_eq!(
             run(&mut gather, &mut now, 10, 1),
             Duration::ZERO,
