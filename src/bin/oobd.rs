@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use lexopt::{Arg, ValueExt};
 use oobd::fault::chain;
 use oobd::supervisor::{self, context::Dirs};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -20,37 +20,88 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// A thread that has blocked for somebody ends when nobody needs it for so long: a start needs many, and hours after it none.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Out-of-band management supervisor.
-#[derive(Parser)]
-#[command(version)]
-struct Args {
-    /// The one configuration file
-    #[arg(long, value_name = "FILE", default_value = "/boot/firmware/oobd.toml")]
-    config: PathBuf,
-    /// What survives a reboot
-    #[arg(long, value_name = "DIR", default_value = "/data/oobd")]
-    state: PathBuf,
-    /// Sockets, and what lives as long as the boot
-    #[arg(long, value_name = "DIR", default_value = "/run/oobd")]
-    run: PathBuf,
-    /// Where first-boot.txt and oobd-errors.txt go [default: beside FILE]
-    #[arg(long, value_name = "DIR")]
-    notes: Option<PathBuf>,
-    #[command(subcommand)]
-    action: Option<Action>,
+const HELP: &str = "\
+Out-of-band management supervisor
+
+usage: oobd [OPTIONS]
+       oobd check FILE      Say everything that is wrong with a configuration file; exits 0 when nothing is, 1 otherwise
+
+  --config FILE  The one configuration file [default: /boot/firmware/oobd.toml]
+  --state DIR    What survives a reboot [default: /data/oobd]
+  --run DIR      Sockets, and what lives as long as the boot [default: /run/oobd]
+  --notes DIR    Where first-boot.txt and oobd-errors.txt go [default: beside the configuration]
+  -h, --help     Print this
+  -V, --version  Print the version
+";
+/// What a shell expects of a command that was called wrongly.
+const USAGE: u8 = 2;
+
+enum Action {
+    Run(Dirs),
+    Check { file: PathBuf, state: PathBuf },
+    Say(String),
 }
 
-#[derive(Subcommand)]
-enum Action {
-    /// Say everything that is wrong with a configuration file; exits 0 when nothing is, 1 otherwise
-    Check { file: PathBuf },
+/// What the command line asks for. By lexopt: clap, which oobctl has, would be a twentieth of this program.
+fn arguments(mut words: lexopt::Parser) -> Result<Action, lexopt::Error> {
+    let mut config = PathBuf::from("/boot/firmware/oobd.toml");
+    let mut state = PathBuf::from("/data/oobd");
+    let mut run = PathBuf::from("/run/oobd");
+    let (mut notes, mut check) = (None, false);
+    let mut file: Option<PathBuf> = None;
+    while let Some(word) = words.next()? {
+        match word {
+            Arg::Long("config") => config = words.value()?.into(),
+            Arg::Long("state") => state = words.value()?.into(),
+            Arg::Long("run") => run = words.value()?.into(),
+            Arg::Long("notes") => notes = Some(words.value()?.into()),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Action::Say(HELP.into())),
+            Arg::Short('V') | Arg::Long("version") => {
+                return Ok(Action::Say(format!("oobd {}\n", env!("CARGO_PKG_VERSION"))));
+            }
+            Arg::Value(word) if !check => {
+                let word = word.string()?;
+                if word != "check" {
+                    return Err(
+                        format!("there is no command {word:?}; there is: check FILE").into(),
+                    );
+                }
+                check = true;
+            }
+            Arg::Value(word) if file.is_none() => file = Some(word.into()),
+            other => return Err(other.unexpected()),
+        }
+    }
+    match (check, file) {
+        (true, Some(file)) => Ok(Action::Check { file, state }),
+        (true, None) => Err("check: which FILE?".into()),
+        (false, _) => {
+            let beside = || config.parent().unwrap_or(Path::new("")).to_owned();
+            let notes = notes.unwrap_or_else(beside);
+            Ok(Action::Run(Dirs {
+                config,
+                state,
+                run,
+                notes,
+            }))
+        }
+    }
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    if let Some(Action::Check { file }) = args.action {
-        return check(&file, &args.state);
-    }
+    let dirs = match arguments(lexopt::Parser::from_env()) {
+        Ok(Action::Run(dirs)) => dirs,
+        Ok(Action::Check { file, state }) => return check(&file, &state),
+        Ok(Action::Say(text)) => {
+            // A reader that has left needs no more.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "oobd: {error} (see oobd --help)");
+            return ExitCode::from(USAGE);
+        }
+    };
     start_log();
     // One worker: nothing here computes for long, and a second one is woken and put to sleep again for every key and every
     // piece of a line, which costs more than it carries. What blocks or computes goes to threads of its own.
@@ -61,14 +112,6 @@ fn main() -> ExitCode {
         .build();
     let outcome = match runtime {
         Ok(runtime) => {
-            let dirs = Dirs {
-                state: args.state,
-                run: args.run,
-                notes: args
-                    .notes
-                    .unwrap_or_else(|| args.config.parent().unwrap_or(Path::new("")).to_owned()),
-                config: args.config,
-            };
             let outcome = runtime
                 .block_on(supervisor::run(dirs))
                 .map_err(|e| chain(&e));
@@ -127,4 +170,46 @@ fn start_log() {
             .init();
     }
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(words: &[&str]) -> Result<Action, String> {
+        arguments(lexopt::Parser::from_args(words)).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn what_is_asked_for() {
+        let Ok(Action::Run(dirs)) = asked(&["--config", "/a/oobd.toml", "--run=/r"]) else {
+            panic!("it runs");
+        };
+        assert_eq!(dirs.config, Path::new("/a/oobd.toml"));
+        assert_eq!(dirs.run, Path::new("/r"));
+        assert_eq!(dirs.state, Path::new("/data/oobd"));
+        assert_eq!(dirs.notes, Path::new("/a"));
+        let Ok(Action::Check { file, state }) = asked(&["check", "x.toml", "--state", "/s"]) else {
+            panic!("it checks");
+        };
+        assert_eq!((file, state), ("x.toml".into(), "/s".into()));
+        let Ok(Action::Say(text)) = asked(&["--version"]) else {
+            panic!("it says");
+        };
+        assert!(text.starts_with("oobd "));
+    }
+
+    #[test]
+    fn a_wrong_word_is_named() {
+        for (words, named) in [
+            (&["--confg", "x"][..], "--confg"),
+            (&["chek", "x"], "chek"),
+            (&["check"], "FILE"),
+            (&["check", "a", "b"], "\"b\""),
+            (&["--config"], "--config"),
+        ] {
+            let error = asked(words).err().unwrap();
+            assert!(error.contains(named), "{words:?}: {error}");
+        }
+    }
 }
