@@ -1,11 +1,11 @@
 #!/bin/bash
-# Cross-compiles oobd and oobctl for arm64 in the builder tree. usage: cross.sh OUT_DIR ; needs BUILDER.
+# Cross-compiles oobd and oobctl for arm64 in the builder tree. usage: cross.sh OUT_DIR PROFILE ; needs BUILDER.
 # Every checkout has a target folder of its own: cargo knows the crate of a workspace by its path inside it, so that two
 # checkouts in one folder would take each other's results for their own. A new one starts with the compiled dependencies
 # of another.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-out=$(readlink -f "$1"); target=aarch64-unknown-linux-gnu
+out=$(readlink -f "$1"); profile=$2; target=aarch64-unknown-linux-gnu
 all=$OOBD_CACHE/cargo-$(basename "$(dirname "$BUILDER")" | sed 's/^builder-//')
 dir=$all/$(printf %s "$REPO" | sha256sum | cut -c1-12)
 mkdir -p "$all" "${CARGO_HOME:-$HOME/.cargo}"
@@ -14,9 +14,9 @@ seed() { # called under the lock
   rm -rf "$dir.part"
   if [ -n "$from" ]; then
     say "cross: dependencies from another checkout"
-    # Under the lock of its cargo, so that nothing is half written; what is of the crate itself stays behind.
-    flock "$from/$target/release/.cargo-lock" flock "$from/release/.cargo-lock" cp -a "$from" "$dir.part"
-    find "$dir.part" \( -path '*/.fingerprint/oobd-*' -o -path '*/deps/*oobd*' -o -path '*/build/oobd-*' \) -prune -exec rm -rf {} +
+    # Under the lock of its build, so that nothing is half written; what is of the crate itself stays behind.
+    flock "$from/.building" cp -a "$from" "$dir.part"
+    find "$dir.part" \( -path '*/.fingerprint/oobd-*' -o -path '*/deps/*oobd*' -o -path '*/build/oobd-*' -o -path '*/incremental/*' \) -prune -exec rm -rf {} +
   else mkdir "$dir.part"; fi
   printf '%s\n' "$REPO" > "$dir.part/checkout"
   mv "$dir.part" "$dir"
@@ -27,14 +27,15 @@ exec 9> "$all/.lock"; flock 9
 [ -d "$dir" ] || seed
 touch "$dir"
 flock -u 9
+exec 7> "$dir/.building"; flock 7
 # Smaller, at no cost in speed: addresses to be filled in at start packed (a tenth of a megabyte and more for a program
 # at any address), equal functions kept once. GNU ld packs for no arm64 and folds nothing.
 flags="-Clink-arg=-fuse-ld=lld -Clink-arg=-Wl,--icf=all,-O2,-z,pack-relative-relocs"
-say "cross: cargo build for arm64"
+say "cross: cargo build for arm64, profile $profile"
 cd "$REPO"
 in_builder env CARGO_TARGET_DIR="$dir" CARGO_TERM_COLOR=never \
   CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc PKG_CONFIG_ALLOW_CROSS=1 \
   CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="$flags" CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc AR_aarch64_unknown_linux_gnu=aarch64-linux-gnu-ar \
-  cargo build --release --locked --bins --target "$target" >&2
-for b in oobd oobctl; do install -m755 "$dir/$target/release/$b" "$out/$b"; done
+  cargo build --profile "$profile" --locked --bins --target "$target" >&2
+for b in oobd oobctl; do install -m755 "$dir/$target/$profile/$b" "$out/$b"; done
 say "cross: done"

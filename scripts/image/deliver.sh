@@ -1,9 +1,9 @@
 #!/bin/bash
 # Puts the finished image where people look for it, checks the download size and writes build.json.
-# usage: deliver.sh BOARD BINARIES_DIR OUT_DIR ; needs BUILDER, ROOTFS, KERNEL.
+# usage: deliver.sh BOARD BINARIES_DIR OUT_DIR PROFILE ; needs BUILDER, ROOTFS, KERNEL.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-board=$1 bin=$2 out=$3
+board=$1 bin=$2 out=$3 profile=$4
 . "$REPO/board/common/budget.env"
 
 if [ "$board" = qemu ]; then
@@ -28,6 +28,7 @@ cat > "$out/build.json.part" <<JSON
   "board": "$board",
   "version": "$("$REPO/scripts/image/version.sh")",
   "release": $([ -n "${RELEASE:-}" ] && echo true || echo false),
+  "profile": "$profile",
   "image": "$out/$image",
   "image_bytes": $(size "$out/$image"),
   "image_compressed_bytes": $compressed,

@@ -62,6 +62,11 @@ def test_same_inputs_give_the_same_bytes():
     assert digest(OUT / "sdcard.img") == first
 
 
+def test_another_profile_is_refused():
+    done = subprocess.run([REPO / "scripts/build-image", "qemu"], capture_output=True, text=True, env=os.environ | {"OOBD_PROFILE": "fast"})
+    assert done.returncode != 0 and "OOBD_PROFILE is fast; it may be lab or release" in done.stderr
+
+
 def test_release_has_no_door_for_test_arguments(image, work):
     code, log = post_image(image, work, RELEASE=1)
     assert code == 0, log
