@@ -14,16 +14,32 @@ use crate::state::Store;
 const WAITING_EVENTS: usize = 256;
 /// Events a slow subscriber may lag behind before it is told how many it missed.
 const LAG: usize = 1024;
-/// Longest that [`Bus::publish_soon`] waits.
+/// Longest that [`Bus::publish_soon`] and [`Bus::settle`] wait.
 const SOON: Duration = Duration::from_secs(2);
 
 /// An event on its way to the journal.
 #[derive(Debug)]
 pub struct Publish {
     pub source: String,
-    pub kind: Kind,
+    /// None: nothing is written, only answered when what came before is durable.
+    pub kind: Option<Kind>,
     /// Answered with the sequence number once the event is durable. Nobody may be listening.
     pub done: oneshot::Sender<u64>,
+}
+
+/// An event that is in the journal's hands: it will stand before every one that is published later.
+#[derive(Debug)]
+#[must_use = "it may not be durable yet"]
+pub struct Durable(oneshot::Receiver<u64>);
+
+impl Durable {
+    /// Waits until it is on flash; its sequence number.
+    ///
+    /// # Errors
+    /// [`Closed`] while the board stops, and when the flash refuses.
+    pub async fn wait(self) -> Result<u64, Closed> {
+        self.0.await.map_err(|_| Closed)
+    }
 }
 
 /// The journal's end of the bus: takes what is published, gives back what is durable.
@@ -71,6 +87,29 @@ impl Bus {
     /// # Errors
     /// [`Closed`] while the board stops; an owner may ignore it.
     pub async fn publish(&self, source: &str, kind: Kind) -> Result<u64, Closed> {
+        self.hand(source, Some(kind)).await?.wait().await
+    }
+
+    /// Hands an event to the journal, for who has other things to do until it is durable.
+    ///
+    /// # Errors
+    /// [`Closed`] while the board stops.
+    pub async fn begin(&self, source: &str, kind: Kind) -> Result<Durable, Closed> {
+        self.hand(source, Some(kind)).await
+    }
+
+    /// Waits until all that was handed to the journal before is durable, so that whoever reads it finds that; no longer than
+    /// two seconds, for flash may have stalled.
+    pub async fn settle(&self) {
+        let settled = async {
+            if let Ok(all) = self.hand("", None).await {
+                let _ = all.wait().await;
+            }
+        };
+        let _ = timeout(SOON, settled).await;
+    }
+
+    async fn hand(&self, source: &str, kind: Option<Kind>) -> Result<Durable, Closed> {
         let (done, durable) = oneshot::channel();
         let publish = Publish {
             source: source.to_owned(),
@@ -78,7 +117,7 @@ impl Bus {
             done,
         };
         self.publishes.send(publish).await.map_err(|_| Closed)?;
-        durable.await.map_err(|_| Closed)
+        Ok(Durable(durable))
     }
 
     /// Journals an event that nobody may be kept waiting for: flash that has stalled must not keep an operator out. After

@@ -5,6 +5,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+mod slots;
+
+pub use slots::Slots;
+
 /// For the owner alone.
 const NARROW: u32 = 0o600;
 

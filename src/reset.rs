@@ -171,6 +171,14 @@ pub struct Action {
     pub trail: Vec<Try>,
 }
 
+impl Action {
+    /// Is this the outcome of the action with this number, or of one that came after it?
+    #[must_use]
+    pub fn is_outcome_of(&self, number: u64) -> bool {
+        self.id >= number && self.outcome != Outcome::Running
+    }
+}
+
 /// `off confirmed after 1.2 s`, and why it did not end well.
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

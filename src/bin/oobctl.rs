@@ -5,17 +5,20 @@
     reason = "a program may read its environment"
 )]
 
+use std::io::{self, Write};
+use std::pin::Pin;
 use std::process::ExitCode;
+use std::task::{Context, Poll};
 
 use oobd::cli::{self, Face, Link};
+use tokio::io::AsyncWrite;
 use tokio::net::UnixStream;
 
 fn main() -> ExitCode {
     let args = match arguments() {
         Ok(args) => args,
         Err(bad) => {
-            use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "oobctl: {bad} is not UTF-8 text");
+            let _ = writeln!(io::stderr(), "oobctl: {bad} is not UTF-8 text");
             return ExitCode::from(2);
         }
     };
@@ -25,8 +28,7 @@ fn main() -> ExitCode {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "oobctl: cannot start: {error}");
+            let _ = writeln!(io::stderr(), "oobctl: cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -56,8 +58,8 @@ fn arguments() -> Result<Vec<String>, String> {
 fn face() -> Face {
     let mut face = Face::new(
         Box::new(tokio::io::stdin()),
-        Box::new(tokio::io::stdout()),
-        Box::new(tokio::io::stderr()),
+        Box::new(AtOnce(io::stdout())),
+        Box::new(AtOnce(io::stderr())),
     );
     let (_, terminal) = cli::is_terminal();
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
@@ -69,4 +71,25 @@ fn face() -> Face {
     }
     face.local = true;
     face
+}
+
+/// Writes where it stands: whoever prints waits for that anyway, and a thread for it would cost a command more than the rest.
+struct AtOnce<W>(W);
+
+impl<W: Write + Unpin> AsyncWrite for AtOnce<W> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.0.write(bytes))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.0.flush())
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
 }

@@ -71,7 +71,7 @@ impl House {
         tokio::spawn(async move {
             let mut seq = 0;
             while let Some(Publish { kind, done, .. }) = intake.publishes.recv().await {
-                journal.lock().unwrap().push(kind);
+                journal.lock().unwrap().extend(kind);
                 seq += 1;
                 let _ = done.send(seq);
             }

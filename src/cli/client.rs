@@ -5,13 +5,15 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use crate::command::{Command, Reply};
+use crate::command::{Command, Refusal, Reply};
 use crate::control::wire::{Error, Query, Receiving, Request, Response, Sending, Wire};
 use crate::event::Event;
 use crate::fault::chain;
+use crate::reset::{Action, Verb};
 use crate::state::State;
 
 use super::face::Failure;
+use super::table::harmless;
 
 /// A connection to the board, of whatever kind.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -85,6 +87,29 @@ impl Client {
         match self.receive().await? {
             Response::Done(reply) => Ok(reply),
             other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Has outlets switched; what came of it, by their names.
+    pub(super) async fn switch_outlets(
+        &mut self,
+        words: &[String],
+        verb: Verb,
+        cut_myself: bool,
+    ) -> Result<Vec<(String, Action)>, Failure> {
+        let words = words.to_vec();
+        self.send(&Request::SwitchOutlets {
+            words,
+            verb,
+            cut_myself,
+        })
+        .await?;
+        match self.receive().await {
+            Ok(Response::Switched(outcomes)) => Ok(outcomes),
+            Ok(other) => Err(unexpected(&other)),
+            // Names of it are as somebody wrote them.
+            Err(Failure::Refused(Refusal::Failed(why))) => Err(Failure::Other(harmless(&why))),
+            Err(failure) => Err(failure),
         }
     }
 

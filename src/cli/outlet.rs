@@ -1,10 +1,10 @@
 //! `oobctl outlet` and `oobctl pdu`: outlets listed and switched, and what came of it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::command::{Command, Reply};
+use crate::command::Command;
+use crate::control::resolve;
 use crate::fact::{DevicePhase, Outlet, Pdu};
 use crate::reset::{Action, Outcome, PowerState, Verb as Power};
 use crate::state::State;
@@ -15,10 +15,7 @@ use super::confirm::confirm;
 use super::face::{Face, Failure};
 use super::table::{Cell, Tone, columns, harmless, reasons};
 use super::time::ago;
-use super::{Form, give, print_reply};
-
-/// Longest that outcomes are waited for; the slowest device of a big group needs less.
-const OUTCOME_LIMIT: Duration = Duration::from_mins(15);
+use super::{Form, give};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -81,65 +78,56 @@ pub(super) async fn run(
         Verb::Off(switch) => (Power::ForceOff, switch),
         Verb::Cycle(switch) => (Power::PowerCycle, switch),
     };
-    let state = client.state().await?;
-    let wanted = resolve(&state, &switch.names)?;
-    if verb.is_destructive() {
-        let question = format!("{} {}?", said(verb), names(&wanted));
-        confirm(face, switch.yes || switch.yes_cut_myself, &question).await?;
-    }
-    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (pdu, outlet) in &wanted {
-        groups.entry(pdu).or_default().push(outlet.key.clone());
-    }
-    let mut started = Vec::new();
-    for (pdu, outlets) in groups {
-        let command = Command::SwitchOutlets {
-            pdu: pdu.to_owned(),
-            outlets: outlets.clone(),
-            verb,
-            cut_myself: switch.yes_cut_myself,
-        };
-        let reply = client.command(command).await?;
-        let Reply::Started { action } = reply else {
-            return print_reply(reply, form, face).await;
-        };
-        if switch.no_wait {
-            print_reply(reply, form, face).await?;
+    let Switch {
+        names: words,
+        yes,
+        yes_cut_myself: cut_myself,
+        no_wait,
+    } = switch;
+    let asks = verb.is_destructive() && !(yes || cut_myself);
+    if asks || no_wait {
+        let state = client.state().await?;
+        let wanted = resolve(&state, &words).map_err(|why| Failure::Other(harmless(&why)))?;
+        if asks {
+            let question = format!("{} {}?", said(verb), names(&wanted));
+            confirm(face, false, &question).await?;
         }
-        started.extend(outlets.into_iter().map(|key| (pdu.to_owned(), key, action)));
+        if no_wait {
+            return begin(&mut client, &wanted, verb, cut_myself, form, face).await;
+        }
     }
-    if switch.no_wait {
-        return Ok(());
-    }
-    let over = |state: &State| outcomes(state, &started);
-    let ended = client.until(OUTCOME_LIMIT, over).await?;
+    let ended = client.switch_outlets(&words, verb, cut_myself).await?;
     tell(&ended, form, face).await
 }
 
-/// The outcomes, once all of it is over.
-fn outcomes(
-    state: &State,
-    started: &[(String, String, u64)],
-) -> Result<Option<Vec<(String, Action)>>, Failure> {
-    let mut ended = Vec::new();
-    for (pdu, key, action) in started {
-        let name = format!("{pdu}/{key}");
-        let outlet = state.pdus.get(pdu);
-        let outlet = outlet.and_then(|pdu| pdu.outlets.iter().find(|o| o.key == *key));
-        let Some(outlet) = outlet else {
-            return Err(Failure::Other(format!("{name} is not there any more")));
-        };
-        if let Some(now) = ended_since(outlet.action.as_ref(), *action) {
-            ended.push((name, now));
-        }
+/// Has them switched, and does not wait for what comes of it.
+async fn begin(
+    client: &mut Client,
+    wanted: &[(&str, &Outlet)],
+    verb: Power,
+    cut_myself: bool,
+    form: Form,
+    face: &mut Face,
+) -> Result<(), Failure> {
+    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (pdu, outlet) in wanted {
+        groups.entry(pdu).or_default().push(outlet.key.clone());
     }
-    Ok((ended.len() == started.len()).then_some(ended))
+    for (pdu, outlets) in groups {
+        let command = Command::SwitchOutlets {
+            pdu: pdu.to_owned(),
+            outlets,
+            verb,
+            cut_myself,
+        };
+        give(client, command, form, face).await?;
+    }
+    Ok(())
 }
 
 /// The action with this number, or one that came after it, if it is over.
 pub(super) fn ended_since(action: Option<&Action>, wanted: u64) -> Option<Action> {
-    let over = |now: &&Action| now.id >= wanted && now.outcome != Outcome::Running;
-    action.filter(over).cloned()
+    action.filter(|now| now.is_outcome_of(wanted)).cloned()
 }
 
 /// Prints outcomes; the worst decides the exit status.
@@ -202,59 +190,6 @@ fn names(wanted: &[(&str, &Outlet)]) -> String {
         format!("{pdu}/{}{label}", outlet.key)
     };
     wanted.iter().map(name).collect::<Vec<_>>().join(", ")
-}
-
-/// The PDU of `PDU/OUTLET`, if it was never read.
-fn unread<'a>(state: &'a State, word: &str) -> Option<(&'a str, &'a Pdu)> {
-    let (name, _) = word.split_once('/')?;
-    let (name, pdu) = state.pdus.get_key_value(name)?;
-    pdu.read_at.is_none().then_some((name.as_str(), pdu))
-}
-
-/// The outlets that these words mean, each once.
-fn resolve<'a>(state: &'a State, words: &[String]) -> Result<Vec<(&'a str, &'a Outlet)>, Failure> {
-    let mut wanted: Vec<(&str, &Outlet)> = Vec::new();
-    for word in words {
-        let all = state.pdus.iter().flat_map(|(name, pdu)| {
-            let outlets = pdu.outlets.iter();
-            outlets.map(move |outlet| (name.as_str(), outlet))
-        });
-        let fits = all.filter(|(pdu, outlet)| match word.split_once('/') {
-            Some((wanted, key)) => *pdu == wanted && outlet.key == key,
-            None => outlet.label.eq_ignore_ascii_case(word),
-        });
-        let found: Vec<_> = fits.collect();
-        let shown = harmless(word);
-        match found.as_slice() {
-            [one] => {
-                if !wanted
-                    .iter()
-                    .any(|(pdu, o)| *pdu == one.0 && o.key == one.1.key)
-                {
-                    wanted.push(*one);
-                }
-            }
-            [] => {
-                if let Some((name, pdu)) = unread(state, word) {
-                    return Err(Failure::Other(format!(
-                        "PDU {name} has not told its outlets yet: {}",
-                        harmless(&pdu.why)
-                    )));
-                }
-                return Err(Failure::Other(format!(
-                    "there is no outlet {shown}; `outlet list` shows them"
-                )));
-            }
-            many => {
-                let names: Vec<_> = many.iter().map(|(p, o)| format!("{p}/{}", o.key)).collect();
-                return Err(Failure::Other(format!(
-                    "{shown} is the label of several outlets: {}",
-                    names.join(", ")
-                )));
-            }
-        }
-    }
-    Ok(wanted)
 }
 
 /// The outlets by their full names.

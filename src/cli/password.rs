@@ -14,10 +14,12 @@ pub(super) async fn run(form: Form, face: &mut Face) -> Result<(), Failure> {
     let typed = face.local && terminal::is_terminal().0;
     let password = if typed {
         tokio::select! {
-            // cancel-safe: the typing is over, the terminal is restored
-            password = ask_twice(face) => password?,
+            // Signals first: they are caught before the terminal is changed and a person sees that it waits.
+            biased;
             // cancel-safe: signals stay noted in their streams
             () = terminal::ended(true) => return Err(Failure::Silent),
+            // cancel-safe: the typing is over, the terminal is restored
+            password = ask_twice(face) => password?,
         }
     } else {
         read_line(face).await?

@@ -52,7 +52,11 @@ impl House {
                 command: said,
                 outcome,
             };
-            self.publish(kind).await;
+            match &answer {
+                // Its intent is in the journal with the person before it is done, and who asks for its outcome waits for no flash.
+                Ok(Reply::Started { .. }) => self.begin(kind).await,
+                _ => self.publish(kind).await,
+            }
         }
         match answer {
             Ok(reply) => Outcome::Done(reply),

@@ -9,6 +9,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::access::Person;
+use crate::bus::Bus;
 use crate::command::Refusal;
 use crate::event::Event;
 use crate::journal;
@@ -38,6 +39,8 @@ enum Place {
 #[derive(Debug)]
 pub struct Follow {
     journal: journal::Reader,
+    /// Until the journal was waited for: who has just had something done finds it.
+    settles: Option<Bus>,
     live: broadcast::Receiver<Arc<Event>>,
     query: Query,
     place: Place,
@@ -53,6 +56,7 @@ impl Follow {
         };
         Self {
             journal: house.journal(),
+            settles: Some(house.bus()),
             live: house.subscribe(),
             query,
             place,
@@ -64,6 +68,10 @@ impl Follow {
     /// # Errors
     /// When the journal cannot be read.
     pub async fn past(&mut self, person: &Person) -> Result<Option<Vec<Event>>, Refusal> {
+        if let Some(bus) = &self.settles {
+            bus.settle().await;
+            self.settles = None;
+        }
         match self.place {
             Place::Newest(wanted) => {
                 let (events, last) = self.newest(person, wanted).await?;

@@ -4,6 +4,7 @@ mod act;
 mod follow;
 mod log;
 mod names;
+mod outlets;
 mod power;
 mod rights;
 mod serve;
@@ -31,6 +32,7 @@ use crate::supervisor::context::Context;
 
 pub use act::Outcome;
 pub use follow::Follow;
+pub use outlets::resolve;
 pub use power::PersonsPower;
 pub use rights::needed;
 pub use serve::{Caller, House, Identity, serve};

@@ -1,20 +1,14 @@
 //! The outlets of consoles for the menu inside a session: as one person may see and switch them, journaled as any command.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use tokio::time::timeout;
-
-use crate::command::{Command, Reply};
-use crate::reset::{Outcome as Came, Verb};
+use crate::command::Command;
+use crate::reset::Verb;
 use crate::session::{Bound, Doing, Power};
 use crate::state::State;
 
-use super::Outcome;
 use super::serve::{Caller, House};
-
-/// Longest that outcomes are waited for.
-const OUTCOME_LIMIT: Duration = Duration::from_mins(15);
+use super::{Outcome, outlets};
 
 /// One person's outlets.
 #[derive(Clone, Debug)]
@@ -74,62 +68,32 @@ impl PersonsPower {
         for bound in outlets {
             groups.entry(bound.pdu).or_default().push(bound.outlet);
         }
-        let mut started = Vec::new();
+        let mut all = Vec::new();
         for (pdu, outlets) in groups {
             let person = match self.caller.person(&self.house) {
                 Ok(person) => person,
                 Err(_) => return vec!["you may not sign in any more".into()],
             };
             let command = Command::SwitchOutlets {
-                pdu: pdu.clone(),
-                outlets: outlets.clone(),
+                pdu,
+                outlets,
                 verb,
                 cut_myself: false,
             };
-            let outcome = self.house.carry_out(command, &person, &self.caller.from);
-            match outcome.await {
-                Outcome::Done(Reply::Started { action }) => {
-                    started.extend(outlets.into_iter().map(|key| (pdu.clone(), key, action)));
-                }
-                Outcome::Done(_) => {}
-                Outcome::Refused(refusal) => lines.push(format!("power: {refusal}")),
-                Outcome::Denied(sentence) => lines.push(format!("power: {sentence}")),
+            match outlets::begin(&self.house, &person, &self.caller.from, command).await {
+                Ok(begun) => all.extend(begun),
+                Err(Outcome::Done(_)) => {}
+                Err(Outcome::Refused(refusal)) => lines.push(format!("power: {refusal}")),
+                Err(Outcome::Denied(sentence)) => lines.push(format!("power: {sentence}")),
             }
         }
-        if timeout(OUTCOME_LIMIT, self.outcomes(started, &mut lines))
-            .await
-            .is_err()
-        {
-            lines.push("power: the outcome did not come".into());
+        match outlets::ended(self.house.watch(), all).await {
+            Some(ended) => lines.extend(ended.into_iter().map(|(one, action)| match action {
+                Some(action) => format!("power: {}: {action}", one.name()),
+                None => format!("power: {} is not there any more", one.name()),
+            })),
+            None => lines.push("power: the outcome did not come".into()),
         }
         lines
-    }
-
-    async fn outcomes(&self, mut started: Vec<(String, String, u64)>, lines: &mut Vec<String>) {
-        let mut states = self.house.watch();
-        while !started.is_empty() {
-            {
-                let state = states.borrow_and_update();
-                started.retain(|(pdu, key, action)| {
-                    let outlets = state.pdus.get(pdu).map(|pdu| pdu.outlets.iter());
-                    let outlet = outlets.into_iter().flatten().find(|o| o.key == *key);
-                    let Some(outlet) = outlet else {
-                        lines.push(format!("power: {pdu}/{key} is not there any more"));
-                        return false;
-                    };
-                    let ended = outlet
-                        .action
-                        .as_ref()
-                        .filter(|now| now.id >= *action && now.outcome != Came::Running);
-                    if let Some(ended) = ended {
-                        lines.push(format!("power: {pdu}/{key}: {ended}"));
-                    }
-                    ended.is_none()
-                });
-            }
-            if !started.is_empty() && states.changed().await.is_err() {
-                return;
-            }
-        }
     }
 }

@@ -24,6 +24,7 @@ use crate::supervisor::context::{Context, Dirs};
 use super::act::Outcome;
 use super::follow::Follow;
 use super::log;
+use super::outlets;
 use super::power::PersonsPower;
 use super::view;
 use super::wire::{self, Error, Query, Request, Response, Wire};
@@ -77,6 +78,11 @@ impl House {
         let _ = self.bus.publish(&self.owner, kind).await;
     }
 
+    /// As [`House::publish`], without waiting for flash.
+    pub(super) async fn begin(&self, kind: Kind) {
+        let _ = self.bus.begin(&self.owner, kind).await.map(drop);
+    }
+
     pub(super) fn access(&self) -> &Directory {
         &self.access
     }
@@ -92,6 +98,10 @@ impl House {
 
     pub(super) fn journal(&self) -> journal::Reader {
         self.journal.clone()
+    }
+
+    pub(super) fn bus(&self) -> Bus {
+        self.bus.clone()
     }
 
     /// Durable events from now on.
@@ -210,6 +220,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                 }
                 Request::Command(command) => {
                     let response = self.carry_out(command, &person).await;
+                    self.wire.send(&response).await?;
+                }
+                Request::SwitchOutlets {
+                    words,
+                    verb,
+                    cut_myself,
+                } => {
+                    let wanted = (words.as_slice(), verb, cut_myself);
+                    let begun = outlets::begin_all(&self.house, &person, &self.caller, wanted);
+                    let response = match Box::pin(begun).await {
+                        Ok(begun) => tokio::select! {
+                            // cancel-safe: it only looks
+                            answer = outlets::answer(&self.house, begun) => answer,
+                            // cancel-safe as Wire::receive() says; anything but a hang-up is against the rules
+                            ended = self.wire.receive::<Request>() => return ended.map(drop),
+                        },
+                        Err(refused) => refused,
+                    };
                     self.wire.send(&response).await?;
                 }
                 Request::Attach {

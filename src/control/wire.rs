@@ -13,6 +13,7 @@ use crate::command::{Command, Input, Output, Refusal, Reply};
 use crate::config::Problem;
 use crate::event::{Event, Severity};
 use crate::keymap::Keymap;
+use crate::reset::{Action, Verb};
 use crate::state::State;
 use crate::transcript;
 
@@ -59,6 +60,14 @@ pub enum Request {
     /// Within an attachment only: keys typed since the menu was opened; what is left of them when it closes is input.
     /// Answered as [`Request::OpenMenu`].
     MenuKeys(Vec<u8>),
+    /// Has the outlets that these words mean switched. Answered by [`Response::Switched`] once all is over, or as
+    /// [`Request::Command`] where it does not begin.
+    SwitchOutlets {
+        /// `PDU/OUTLET`, or a label that one outlet alone has.
+        words: Vec<String>,
+        verb: Verb,
+        cut_myself: bool,
+    },
 }
 
 /// Which events.
@@ -111,6 +120,8 @@ pub enum Response {
     Menu {
         open: bool,
     },
+    /// What came of it, by `PDU/OUTLET`.
+    Switched(Vec<(String, Action)>),
 }
 
 /// Why a conversation ended early.
@@ -237,8 +248,15 @@ mod tests {
                 write: false,
                 history: 0,
             },
+            Request::OpenMenu,
+            Request::MenuKeys(vec![]),
+            Request::SwitchOutlets {
+                words: vec![],
+                verb: Verb::On,
+                cut_myself: false,
+            },
         ];
-        assert!(requests.iter().map(number).eq(0..9));
+        assert!(requests.iter().map(number).eq(0..12));
         let number = |value: &Response| postcard::to_stdvec(value).unwrap()[0];
         let responses = [
             Response::State(Box::default()),
@@ -262,8 +280,10 @@ mod tests {
                 writer: false,
                 keys: Keymap::default(),
             },
+            Response::Menu { open: false },
+            Response::Switched(vec![]),
         ];
-        assert!(responses.iter().map(number).eq(0..11));
+        assert!(responses.iter().map(number).eq(0..13));
     }
 
     #[tokio::test]

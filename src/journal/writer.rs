@@ -64,7 +64,7 @@ pub fn spawn(dir: &Path, limits: Limits, intake: Intake) -> Result<Thread, Error
                 writer.take(
                     vec![Publish {
                         source: "journal".into(),
-                        kind,
+                        kind: Some(kind),
                         done,
                     }],
                     &intake.live,
@@ -163,13 +163,18 @@ impl Writer {
     fn take(&mut self, batch: Vec<Publish>, live: &tokio::sync::broadcast::Sender<Arc<Event>>) {
         let mut events = Vec::with_capacity(batch.len());
         let mut bytes = Vec::new();
+        let mut settled = Vec::new();
         for publish in batch {
+            let Some(kind) = publish.kind else {
+                settled.push(publish.done);
+                continue;
+            };
             let event = Event {
                 seq: self.next,
                 at: Timestamp::now(),
-                severity: publish.kind.severity(),
+                severity: kind.severity(),
                 source: publish.source,
-                kind: publish.kind,
+                kind,
             };
             match encode(&event) {
                 Ok(frame) => {
@@ -191,15 +196,21 @@ impl Writer {
         if let Err(error) = &durable {
             tracing::error!("{}; {} events are not on flash", chain(error), events.len());
         }
+        let mut told = Vec::with_capacity(events.len());
         for (event, done) in events {
-            log(&event);
-            let seq = event.seq;
+            let (seq, event) = (event.seq, Arc::new(event));
+            told.push(event.clone());
             // Nobody listening is fine: the journal is the record.
-            let _ = live.send(Arc::new(event));
+            let _ = live.send(event);
             if durable.is_ok() {
                 let _ = done.send(seq);
             }
         }
+        for done in settled {
+            let _ = done.send(0);
+        }
+        // Last: a log that is slow delays nobody who waits for an event.
+        told.iter().for_each(|event| log(event));
         if durable.is_ok()
             && self.good > self.limits.segment_bytes
             && let Err(error) = self.rotate()
@@ -209,6 +220,9 @@ impl Writer {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let path = self
             .segments
             .last()

@@ -1,5 +1,5 @@
 //! What of a PDU's verbs must survive us: the number of the next action, verbs whose outcome was not told yet, and outlets
-//! that are owed their power. One small file per PDU, written whole or not at all.
+//! that are owed their power. One small file per PDU, each state of it written whole or not at all.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::file::write_atomically;
+use crate::file::Slots;
 use crate::reset::Verb;
 
 /// A verb on an outlet that was begun.
@@ -41,30 +41,48 @@ pub(super) struct Page {
 /// The page and its file. All that writes blocks for the flash.
 #[derive(Clone, Debug)]
 pub(super) struct Book {
-    path: PathBuf,
+    slots: Slots,
     page: Page,
+    /// Where an oobd of before wrote; it goes once the page stands in the slots.
+    former: Option<PathBuf>,
 }
 
 impl Book {
     /// What the file of this PDU holds. A damaged one is told in the log and begun anew, with numbers past any that were.
     pub(super) fn open(state: &Path, pdu: &str) -> Self {
-        let path = state.join("power").join(format!("{pdu}.json"));
+        let folder = state.join("power");
+        let path = folder.join(format!("{pdu}.book"));
+        let (slots, last) = Slots::open(&path);
+        let former = folder.join(format!("{pdu}.json"));
+        let mut read = last;
+        if let Ok(None) = read {
+            read = match std::fs::read(&former) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            };
+        }
         let fresh = |next| Page {
             next,
             ..Page::default()
         };
-        let page = match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+        let page = match read {
+            Ok(None) => fresh(1),
+            Ok(Some(bytes)) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
                 tracing::error!("{} is not usable: {error}", path.display());
                 fresh(Timestamp::now().0)
             }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => fresh(1),
             Err(error) => {
                 tracing::error!("{} cannot be read: {error}", path.display());
                 fresh(Timestamp::now().0)
             }
         };
-        Self { path, page }
+        let former = Some(former);
+        Self {
+            slots,
+            page,
+            former,
+        }
     }
 
     /// The number of a new action on these outlets, kept before it is given out.
@@ -150,12 +168,14 @@ impl Book {
         self.store()
     }
 
-    fn store(&self) -> io::Result<()> {
-        if let Some(dir) = self.path.parent() {
-            std::fs::create_dir_all(dir)?;
-        }
+    fn store(&mut self) -> io::Result<()> {
         let bytes = serde_json::to_vec(&self.page).map_err(io::Error::other)?;
-        write_atomically(&self.path, &bytes, 0o600)
+        self.slots.write(&bytes)?;
+        if let Some(former) = self.former.take() {
+            // Mostly there is none.
+            let _ = std::fs::remove_file(former);
+        }
+        Ok(())
     }
 }
 
@@ -189,7 +209,7 @@ mod tests {
         assert_eq!(book.owed().len(), 1);
         book.settle("3").unwrap();
         assert!(Book::open(dir.path(), "rack").owed().is_empty());
-        std::fs::write(dir.path().join("power/rack.json"), "{").unwrap();
+        std::fs::write(dir.path().join("power/rack.book"), "{").unwrap();
         let mut book = Book::open(dir.path(), "rack");
         assert!(book.begin(&[], Verb::On, "alice").0 > 1_000_000);
     }
@@ -218,6 +238,11 @@ mod tests {
         let mut book = Book::open(dir.path(), "rack");
         assert_eq!(book.owed(), [owed()]);
         assert_eq!(book.begin(&[], Verb::On, "alice").0, 7);
+        // What is written down from now on is elsewhere, and what is stale is gone.
+        assert!(!dir.path().join("power/rack.json").exists());
+        let mut book = Book::open(dir.path(), "rack");
+        assert_eq!(book.owed(), [owed()]);
+        assert_eq!(book.begin(&[], Verb::On, "alice").0, 8);
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub struct OutletReading {
     pub amps: Option<f64>,
 }
 
+/// How an outlet stands, and whether the device says that it is on its way to another state.
+pub type Standing = (PowerState, bool);
+
 /// Why a device was not read or switched. The texts are for a person and name no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -83,6 +86,12 @@ pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + '
 pub trait Driver: Send {
     /// All outlets, read anew.
     fn read(&mut self) -> Doing<'_, Reading>;
+
+    /// How one outlet of the last reading stands now, and whether it is on its way; of one that is not there any more, none. A driver
+    /// that can ask for that alone, and with less than for all, does.
+    fn look<'a>(&'a mut self, _outlet: &'a str) -> Option<Doing<'a, Option<Standing>>> {
+        None
+    }
 
     /// Has an outlet switched: on, off, or cycled by the device with about `off` of darkness between. `Ok` means that the device took
     /// it, no more: the owner reads back.

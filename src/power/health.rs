@@ -71,6 +71,13 @@ impl Health {
         self.distrusts = None;
     }
 
+    /// There is more to be read of a device that serves us.
+    pub(super) fn refresh(&mut self) {
+        if self.phase == DevicePhase::Up {
+            self.due = Instant::now();
+        }
+    }
+
     /// A reading begins.
     pub(super) fn begins(&mut self) {
         self.hurried = false;

@@ -7,10 +7,11 @@ use tokio::time::sleep_until;
 
 use super::act::{Act, Rules, Todo};
 use super::book::Book;
-use super::driver::{Driver, Fault, Reading};
+use super::driver::{Driver, Fault, OutletReading, Reading, Standing};
 use super::health::{Health, Told};
 use super::worker::{Done, Job, Worker};
 use super::{Error, trust};
+use crate::bus::Durable;
 use crate::clock::{Instant, Timestamp};
 use crate::config::{Pdu, Wired};
 use crate::event::Kind;
@@ -27,8 +28,10 @@ struct Run {
     action: Action,
     act: Act,
     began: Instant,
-    /// It was told to have begun in an earlier life; then its outcome is told, too.
+    /// The reading that is under way is for it, too.
     reads: bool,
+    /// Its intent, until it is known to be on flash. Nothing is asked of the device before.
+    intent: Option<Durable>,
 }
 
 struct Owner {
@@ -49,6 +52,8 @@ struct Owner {
     /// When a debt that was left over is tried again.
     debts_at: Instant,
     debts_pause: Duration,
+    /// An outlet was read alone since all were.
+    looked: bool,
 }
 
 /// Serves one PDU until the context is stopped. `open` makes drivers.
@@ -75,6 +80,7 @@ pub(super) async fn run(
         known: BTreeMap::new(),
         debts_at: Instant::now(),
         debts_pause: debts::FIRST_PAUSE,
+        looked: false,
         word,
         address,
         pdu,
@@ -117,7 +123,7 @@ impl Owner {
         let now = Instant::now();
         self.raise_debts(now).await;
         let mut wake = self.health.due().min(far);
-        let mut reads = false;
+        let mut readers = Vec::new();
         let mut switch = None;
         for (at, run) in self.runs.iter().enumerate() {
             match run.act.todo(now) {
@@ -125,24 +131,42 @@ impl Owner {
                     switch = Some((at, verb));
                     break;
                 }
-                Todo::Read => reads = true,
+                Todo::Read => readers.push(run.outlet.as_str()),
                 Todo::Wait(until) => wake = wake.min(until),
                 Todo::Done => {}
             }
         }
         if let Some((at, verb)) = switch {
             self.switch(at, verb).await;
-        } else if reads || self.health.due() <= now {
+        } else if !readers.is_empty() || self.health.due() <= now {
+            let job = self.reading_for(&readers, now);
             for run in &mut self.runs {
                 run.reads = run.act.todo(now) == Todo::Read;
             }
-            self.health.begins();
-            self.worker.ask(Job::Read);
+            if job == Job::Read {
+                self.health.begins();
+            }
+            self.worker.ask(job);
         } else {
             return wake.min(self.debts_due());
         }
         // An act that failed before it was asked is reaped at once.
         if self.worker.is_busy() { far } else { now }
+    }
+
+    /// What to read: one outlet alone where one verb waits for it, at a device that is known to serve us and to have it.
+    fn reading_for(&self, readers: &[&str], now: Instant) -> Job {
+        match readers {
+            [outlet] if self.is_up() && self.health.due() > now && self.has(outlet) => Job::Look {
+                outlet: (*outlet).to_owned(),
+            },
+            _ => Job::Read,
+        }
+    }
+
+    fn has(&self, outlet: &str) -> bool {
+        let mut outlets = self.reading.outlets.iter();
+        outlets.any(|read| read.key == outlet && read.state != PowerState::Unknown)
     }
 
     /// Has the device switch what this run says, unless it must not be.
@@ -154,6 +178,10 @@ impl Owner {
         if let Some(why) = self.health.distrust(Instant::now()) {
             run.act.fail(why);
             return;
+        }
+        if let Some(intent) = run.intent.take() {
+            // An error means that the board stops, or that the flash refuses, which the journal has said.
+            let _ = intent.wait().await;
         }
         if run.act.will_owe() {
             let owed = debts::owed(run);
@@ -194,6 +222,16 @@ impl Owner {
                     run.act.asked(now, verb, answer);
                 }
             }
+            Done::Looked { outlet, answer } => {
+                let answer = answer.map(|standing| self.looked(&outlet, standing));
+                if let Err(fault) = &answer {
+                    self.read(&Err(fault.clone())).await;
+                }
+                for run in self.runs.iter_mut().filter(|run| run.reads) {
+                    run.reads = false;
+                    run.act.read(now, answer.as_ref().map(Option::as_ref));
+                }
+            }
             Done::Read(answer) => {
                 self.read(&answer).await;
                 for run in self.runs.iter_mut().filter(|run| run.reads) {
@@ -208,6 +246,22 @@ impl Owner {
         }
         self.reap().await;
         self.tell();
+    }
+
+    /// One outlet was read, for a verb on it; what else there is to know of the device is read when the verb is over.
+    fn looked(&mut self, outlet: &str, standing: Option<Standing>) -> Option<OutletReading> {
+        self.looked = true;
+        let mut outlets = self.reading.outlets.iter_mut();
+        let place = outlets.find(|read| read.key == outlet)?;
+        let Some((state, in_transition)) = standing else {
+            (place.state, place.in_transition) = (PowerState::Unknown, false);
+            return None;
+        };
+        (place.state, place.in_transition) = (state, in_transition);
+        if state != PowerState::Unknown {
+            self.known.insert(outlet.to_owned(), state);
+        }
+        Some(place.clone())
     }
 
     /// A reading, or that there was none.
@@ -230,6 +284,7 @@ impl Owner {
             self.reading.forget();
             return;
         };
+        self.looked = false;
         let former = std::mem::replace(&mut self.reading, reading.clone());
         // A speaker whose driver has just died lists none of its outlets: they are unknown then, not gone.
         self.reading.keep(former);
@@ -273,7 +328,7 @@ impl Owner {
             self.settle(&run).await;
             let Run { outlet, action, .. } = run;
             self.ended.insert(outlet.clone(), action.clone());
-            self.publish(Kind::OutletSwitched {
+            let told = self.context.begin(Kind::OutletSwitched {
                 pdu: self.pdu.name.clone(),
                 outlet: outlet.clone(),
                 verb: action.verb,
@@ -282,9 +337,16 @@ impl Owner {
                 outcome,
                 millis: action.millis,
                 why,
-            })
-            .await;
+            });
+            let told = told.await;
+            if self.looked {
+                self.health.refresh();
+            }
+            // Who waits for it waits for no flash: should the power be cut now, the next life tells it.
             self.tell();
+            if let Some(told) = told {
+                let _ = told.wait().await;
+            }
             // Not before: an outcome that is told twice does less harm than one that is lost.
             self.book_told(&outlet).await;
         }

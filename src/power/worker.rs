@@ -8,13 +8,17 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::driver::{Driver, Fault, Reading};
+use super::driver::{Driver, Fault, Reading, Standing};
 use crate::reset::Verb;
 
 /// What the device is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Job {
     Read,
+    /// Read this outlet at least.
+    Look {
+        outlet: String,
+    },
     Switch {
         outlet: String,
         verb: Verb,
@@ -26,6 +30,11 @@ pub(super) enum Job {
 #[derive(Debug)]
 pub(super) enum Done {
     Read(Result<Reading, Fault>),
+    /// The outlet alone was read.
+    Looked {
+        outlet: String,
+        answer: Result<Option<Standing>, Fault>,
+    },
     Switched {
         outlet: String,
         verb: Verb,
@@ -102,18 +111,24 @@ impl Worker {
 
 async fn carry_out(driver: &mut dyn Driver, job: Job) -> (Done, bool) {
     let limit = driver.limit();
-    let late = || Fault::Silent(format!("no answer within {} s", limit.as_secs()));
     match job {
-        Job::Read => {
-            let answer = timeout(limit, driver.read()).await;
-            let overran = answer.is_err();
-            let answer = answer.unwrap_or_else(|_| Err(late()));
-            (Done::Read(answer), overran)
+        Job::Look { outlet } => {
+            let looked = match driver.look(&outlet) {
+                Some(looking) => Some(timeout(limit, looking).await),
+                None => None,
+            };
+            if let Some(answer) = looked {
+                let overran = answer.is_err();
+                let answer = answer.unwrap_or_else(|_| Err(late(limit)));
+                return (Done::Looked { outlet, answer }, overran);
+            }
+            read(driver).await
         }
+        Job::Read => read(driver).await,
         Job::Switch { outlet, verb, off } => {
             let answer = timeout(limit, driver.switch(&outlet, verb, off)).await;
             let overran = answer.is_err();
-            let answer = answer.unwrap_or_else(|_| Err(late()));
+            let answer = answer.unwrap_or_else(|_| Err(late(limit)));
             let done = Done::Switched {
                 outlet,
                 verb,
@@ -122,4 +137,16 @@ async fn carry_out(driver: &mut dyn Driver, job: Job) -> (Done, bool) {
             (done, overran)
         }
     }
+}
+
+async fn read(driver: &mut dyn Driver) -> (Done, bool) {
+    let limit = driver.limit();
+    let answer = timeout(limit, driver.read()).await;
+    let overran = answer.is_err();
+    let answer = answer.unwrap_or_else(|_| Err(late(limit)));
+    (Done::Read(answer), overran)
+}
+
+fn late(limit: Duration) -> Fault {
+    Fault::Silent(format!("no answer within {} s", limit.as_secs()))
 }

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::bus::Bus;
+use crate::bus::{Bus, Durable};
 use crate::command::{Ask, Commands};
 use crate::event::Kind;
 use crate::fact::Fact;
@@ -50,6 +50,11 @@ impl Context {
     /// Journals an event under the owner's name. Waits until it is durable; an error means the board stops, so it is dropped.
     pub async fn publish(&self, kind: Kind) {
         let _ = self.bus.publish(&self.name, kind).await;
+    }
+
+    /// Hands an event to the journal; it is durable when what comes back says so, which is nothing when the board stops.
+    pub async fn begin(&self, kind: Kind) -> Option<Durable> {
+        self.bus.begin(&self.name, kind).await.ok()
     }
 
     pub fn observe(&self, fact: Fact) {

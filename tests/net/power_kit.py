@@ -1,13 +1,16 @@
 """Peers of the power tests: powermand with its simulator, upsd with drivers, and a relay that can be told to misbehave.
 All of it runs unprivileged of /etc, on addresses of a namespace, with its files in the test's folder."""
+import json
 import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
 import time
+import zlib
 from pathlib import Path
 
 from board import in_namespace, wait_for
@@ -230,6 +233,18 @@ class House:
         done = self.board.ctl("outlet", verb, *names, *options, check=False, timeout=timeout)
         assert done.returncode == code, f"{verb} {names}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
+
+    def book(self, name="rack"):
+        """What of a PDU's verbs survives oobd: the newer one of the two records of its file (src/file/slots.rs)."""
+        whole = (self.board.work / "state" / "power" / f"{name}.book").read_bytes()
+        half = len(whole) // 2
+        best = (0, None)
+        for slot in (whole[:half], whole[half:]):
+            magic, number, length, checksum = struct.unpack_from("<4sQII", slot)
+            record = slot[20:20 + length]
+            if magic == b"OBS\x01" and zlib.crc32(slot[:16] + record) == checksum:
+                best = max(best, (number, record))
+        return json.loads(best[1])
 
     def told(self, kind):
         """The bodies of the events of this kind, oldest first."""

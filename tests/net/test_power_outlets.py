@@ -34,8 +34,7 @@ def test_a_crash_in_the_middle_of_a_cycle_leaves_nothing_dark(house):
     # The outcome comes under the number that was given, and is told once.
     told = house.until("told", lambda: [b for b in house.told("OutletSwitched") if b["action"] == 2])
     assert [(body["verb"], body["outcome"]) for body in told] == [("PowerCycle", "confirmed")]
-    owed = json.loads((board.work / "state" / "power" / "rack.json").read_text())
-    assert owed["owed"] == []
+    assert house.book()["owed"] == []
     # Numbers go on.
     house.switch("on", "rack/rack3")
     assert house.told("OutletSwitched")[-1]["action"] == 3
@@ -68,7 +67,7 @@ def test_a_crash_in_the_middle_of_a_verb_loses_no_outcome(house):
         assert told[0]["by"].startswith("root@console")
         assert outcome == "confirmed" or told[0]["why"] == "oobd was restarted in the middle; it still says on"
         assert b"off " not in relay.asked and b"on " not in relay.asked, "it is not asked again"
-        house.until("struck out", lambda: json.loads((board.work / "state" / "power" / "rack.json").read_text())["underway"] == [])
+        house.until("struck out", lambda: house.book()["underway"] == [])
     relay.close()
 
 
@@ -81,7 +80,7 @@ def test_a_cycle_whose_device_dies_is_ended_when_it_comes_back(house):
     house.powerman.stop("powermand", signal.SIGKILL)
     house.until("told", lambda: house.told("OutletSwitched")[1:])
     assert house.told("OutletSwitched")[1]["outcome"] in ("unconfirmed", "failed")
-    owed = json.loads((house.board.work / "state" / "power" / "rack.json").read_text())["owed"]
+    owed = house.book()["owed"]
     assert [one["outlet"] for one in owed] == ["rack3"]
     house.powerman.up()
     house.powerman.ask("off rack3")

@@ -123,13 +123,16 @@ fn config(given: &Value) -> Config {
 async fn journal(mut intake: Intake) {
     let mut seq = 0;
     while let Some(publish) = intake.publishes.recv().await {
+        let Some(kind) = publish.kind else {
+            continue;
+        };
         seq += 1;
         let event = Arc::new(Event {
             seq,
             at: Timestamp::now(),
-            severity: publish.kind.severity(),
+            severity: kind.severity(),
             source: publish.source,
-            kind: publish.kind,
+            kind,
         });
         say(&json!({ "event": *event }));
         let _ = intake.live.send(event);

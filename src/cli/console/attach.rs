@@ -105,6 +105,10 @@ async fn hold(
         Ok::<(), Failure>(())
     });
     let mut ended = pin!(terminal::ended(face.local));
+    // Signals are caught from here on, before a person sees that we are there.
+    if futures::poll!(&mut ended).is_ready() {
+        return Ok(());
+    }
     let mut session = Session {
         face,
         name,

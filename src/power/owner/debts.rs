@@ -125,7 +125,7 @@ impl Owner {
         self.book_settle(outlet).await;
     }
 
-    /// Begins a verb: the intent is in the journal before anything is asked of the device.
+    /// Begins a verb: its intent is in the journal before anything is asked of the device, which is read meanwhile.
     pub(super) async fn begin(
         &mut self,
         outlet: String,
@@ -134,14 +134,14 @@ impl Owner {
         action: u64,
         from: Instant,
     ) {
-        self.publish(Kind::OutletSwitching {
+        let intent = self.context.begin(Kind::OutletSwitching {
             pdu: self.pdu.name.clone(),
             outlet: outlet.clone(),
             verb,
             by: by.clone(),
             action,
-        })
-        .await;
+        });
+        let intent = intent.await;
         self.runs.push(Run {
             outlet,
             action: Action {
@@ -157,6 +157,7 @@ impl Owner {
             act: Act::new(verb, from, self.rules()),
             began: Instant::now(),
             reads: false,
+            intent,
         });
     }
 
@@ -228,5 +229,6 @@ fn taken_up(verb: Underway, act: Act, now: Instant) -> Run {
         act,
         began: now.checked_sub(gone).unwrap_or(now),
         reads: false,
+        intent: None,
     }
 }

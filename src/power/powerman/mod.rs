@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::driver::{Doing, Driver, Fault, Reading};
+use super::driver::{Doing, Driver, Fault, Reading, Standing};
 use super::wire::{self, Wire};
 use crate::config;
 use crate::reset::Verb;
@@ -104,6 +104,24 @@ impl Driver for Powerman {
                 other => Err(refusal(other)),
             }
         })
+    }
+
+    fn look<'a>(&'a mut self, outlet: &'a str) -> Option<Doing<'a, Option<Standing>>> {
+        Some(Box::pin(async move {
+            if !is_node(outlet) {
+                return Ok(None);
+            }
+            let reply = self.ask(&format!("status {outlet}"), true).await?;
+            match reply.ended {
+                Some((100..200 | 211, _)) => {
+                    let mut outlets = outlets(&reply).into_iter();
+                    let found = outlets.find(|read| read.key == outlet);
+                    Ok(found.map(|read| (read.state, read.in_transition)))
+                }
+                Some((209, _)) => Ok(None),
+                other => Err(refusal(other)),
+            }
+        }))
     }
 
     fn switch<'a>(&'a mut self, outlet: &'a str, verb: Verb, _off: Duration) -> Doing<'a, ()> {

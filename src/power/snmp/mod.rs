@@ -7,7 +7,7 @@ mod wire;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::driver::{Doing, Driver, Fault, OutletReading, Reading};
+use super::driver::{Doing, Driver, Fault, OutletReading, Reading, Standing};
 use crate::config::{ObjectId, POE, Profile, Snmp, families, family_of};
 use crate::reset::{PowerState, Verb};
 use wire::{Found, Wire};
@@ -83,6 +83,29 @@ impl Driven {
         }
     }
 
+    /// The state of this outlet alone; all of them when it is not where it was.
+    async fn look_now(&mut self, key: &str) -> Result<Option<Standing>, Fault> {
+        let open = self.opened().await?;
+        let Open {
+            wire,
+            profile,
+            outlets,
+        } = open;
+        if let Some(outlet) = outlets.iter_mut().find(|outlet| outlet.key == key) {
+            let found = wire.get(&[profile.state.with(&outlet.index)]).await?;
+            let found = found.first();
+            if found.is_some_and(|found| *found != Found::Nothing) {
+                let state = profile.state_of(found);
+                outlet.plausible = state.is_some();
+                return Ok(Some(state.unwrap_or_default()));
+            }
+            outlets.clear();
+        }
+        let reading = self.read_now().await?;
+        let found = reading.outlets.into_iter().find(|read| read.key == key);
+        Ok(found.map(|read| (read.state, read.in_transition)))
+    }
+
     async fn switch_now(&mut self, key: &str, verb: Verb) -> Result<(), Fault> {
         if self
             .open
@@ -113,6 +136,10 @@ impl Driven {
 impl Driver for Driven {
     fn read(&mut self) -> Doing<'_, Reading> {
         Box::pin(self.read_now())
+    }
+
+    fn look<'a>(&'a mut self, outlet: &'a str) -> Option<Doing<'a, Option<Standing>>> {
+        Some(Box::pin(self.look_now(outlet)))
     }
 
     fn switch<'a>(&'a mut self, outlet: &'a str, verb: Verb, _off: Duration) -> Doing<'a, ()> {
