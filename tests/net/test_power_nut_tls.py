@@ -68,6 +68,40 @@ def test_the_key_is_pinned_and_another_is_refused_until_it_is_trusted(house):
     assert [body["fingerprint"] for body in house.told("Pinned")] == [mismatch[1]["found"]]
 
 
+def test_a_ups_is_known_by_its_key_too(house):
+    renew(house)
+    board = house.start(f'[ups.rack]\nnut = {{ host = "{HOST}:3494", ups = "ups1", starttls = true }}\npoll = "2s"\n')
+
+    def ups():
+        return board.json("status")["upses"].get("rack", {})
+
+    house.until("up", lambda: ups().get("phase") == "up" and ups()["status"], 90)
+    # Of all that was asked, only this was readable.
+    assert house.relay.asked.startswith(b"STARTTLS\n") and b"LIST" not in house.relay.asked and b"GET" not in house.relay.asked
+    assert ups()["status"] == ["OL"]
+    renew(house)
+    house.relay.cut()
+    house.until("refused", lambda: ups()["phase"] == "refused", 120)
+    # Whatever it says now is not believed, and what it said is not shown for what is.
+    assert ups()["status"] == [] and "is not who it was" in ups()["why"]
+    mismatch = house.told("PinMismatch")
+    assert len(mismatch) == 1 and mismatch[0]["pinned"] != mismatch[0]["found"]
+    board.ctl("ups", "trust", "rack")
+    house.until("up again", lambda: ups()["phase"] == "up" and ups()["status"], 90)
+    assert [body["fingerprint"] for body in house.told("Pinned")] == [mismatch[0]["found"]]
+
+
+def test_a_ups_without_tls_over_there_is_asked_nothing(house):
+    board = house.start(f'[ups.rack]\nnut = {{ host = "{HOST}:3494", ups = "ups1", starttls = true }}\npoll = "2s"\n')
+
+    def why():
+        return board.json("status")["upses"].get("rack", {}).get("why", "")
+
+    house.until("why", lambda: "does not speak TLS" in why(), 90)
+    assert "FEATURE-NOT-CONFIGURED" in why() and "starttls = true" in why()
+    assert set(bytes(house.relay.asked).split(b"\n")) == {b"STARTTLS", b""}
+
+
 def test_without_tls_over_there_nothing_is_asked(house):
     house.start(SECTION)
     why = house.until("why", lambda: "does not speak TLS" in house.pdu().get("why", "") and house.pdu()["why"], 90)
