@@ -321,6 +321,14 @@ fn every_rule_is_of_a_room_that_exists() {
 }
 
 #[test]
+fn openssl_is_for_old_firmware_alone() {
+    for (file, text) in house() {
+        let knows = code(&text).contains("openssl::") || code(&text).contains("tokio_openssl");
+        assert_eq!(knows, file == "tls/legacy.rs", "src/{file}");
+    }
+}
+
+#[test]
 fn planted_violations_are_found() {
     for (file, text, room) in [
         (

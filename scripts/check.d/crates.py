@@ -60,15 +60,21 @@ def packages(targets):
 
 def problems(deny, found):
     allow = set(deny["licenses"]["allow"])
-    banned = {ban["name"]: ban["reason"] for ban in deny["bans"]["deny"]}
+    bans = {ban["name"]: ban for ban in deny["bans"]["deny"]}
     for package in found:
         name = f"{package['name']} {package['version']}"
         if not package["license"]:
             yield f"{name} names no licence"
         elif not allowed(package["license"], allow):
             yield f"{name} has the licence {package['license']}"
-        if package["name"] in banned:
-            yield f"{name} is banned: {banned[package['name']]}"
+        ban = bans.get(package["name"])
+        if ban and not ban.get("wrappers"):
+            yield f"{name} is banned: {ban['reason']}"
+        for used in package["dependencies"]:
+            # What some crates alone may bring.
+            ban = bans.get(used["name"])
+            if ban and ban.get("wrappers") and package["name"] not in ban["wrappers"]:
+                yield f"{name} uses {used['name']}, which is banned: {ban['reason']}"
         source = package["source"]
         if source is not None and not source.startswith("registry+"):
             yield f"{name} comes from {source}"

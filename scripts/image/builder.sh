@@ -9,7 +9,7 @@ PIN='Package: rustc:any cargo:any libstd-rust-dev:any /^libstd-rust-[0-9.]+$/:an
 Pin: release n=trixie-backports
 Pin-Priority: 900
 '
-INCLUDE=ca-certificates,cargo,rustc,libstd-rust-dev,libstd-rust-dev:arm64,gcc,libc6-dev,gcc-aarch64-linux-gnu,libc6-dev:arm64,lld,pkg-config
+INCLUDE=ca-certificates,cargo,rustc,libstd-rust-dev,libstd-rust-dev:arm64,gcc,libc6-dev,gcc-aarch64-linux-gnu,libc6-dev:arm64,libssl-dev:arm64,lld,pkg-config
 INCLUDE+=,genimage,mtools,dosfstools,e2fsprogs,squashfs-tools,fdisk,device-tree-compiler,u-boot-tools,zstd,xz-utils,cpio,kmod,systemd
 
 build() {

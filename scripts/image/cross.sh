@@ -31,11 +31,13 @@ exec 7> "$dir/.building"; flock 7
 # Smaller, at no cost in speed: addresses to be filled in at start packed (a tenth of a megabyte and more for a program
 # at any address), equal functions kept once. GNU ld packs for no arm64 and folds nothing.
 flags="-Clink-arg=-fuse-ld=lld -Clink-arg=-Wl,--icf=all,-O2,-z,pack-relative-relocs"
+# libssl is the image's own (src/tls/legacy.rs): shared, and named, for pkg-config looks among the libraries for amd64.
 say "cross: cargo build for arm64, profile $profile"
 cd "$REPO"
 in_builder env CARGO_TARGET_DIR="$dir" CARGO_TERM_COLOR=never \
   CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc PKG_CONFIG_ALLOW_CROSS=1 \
   CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="$flags" CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc AR_aarch64_unknown_linux_gnu=aarch64-linux-gnu-ar \
+  AARCH64_UNKNOWN_LINUX_GNU_OPENSSL_LIB_DIR=/usr/lib/aarch64-linux-gnu AARCH64_UNKNOWN_LINUX_GNU_OPENSSL_INCLUDE_DIR=/usr/include OPENSSL_STATIC=0 \
   cargo build --profile "$profile" --locked --bins --target "$target" >&2
 for b in oobd oobctl; do install -m755 "$dir/$target/$profile/$b" "$out/$b"; done
 say "cross: done"

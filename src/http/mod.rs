@@ -15,7 +15,7 @@ pub use client::{Client, Limits};
 pub use hyper::Method;
 pub use login::{Login, Scheme};
 pub use message::{Reply, Request};
-pub use stream::{Dial, Pinned, Stream, Trust, dial, pin_name, secure};
+pub use stream::{Dial, Legacy, Pinned, Stream, Trust, dial, pin_name, secure};
 pub use url::{BadUrl, Url};
 
 /// Why there is no reply that can be used. `host` is `10.0.0.9` or `10.0.0.9:8443`.

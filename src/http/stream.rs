@@ -15,10 +15,12 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{self, AlertDescription};
 
 use super::{Error, Url};
 use crate::fault::chain;
 use crate::pin::{Pins, Verdict};
+use crate::tls::LegacyStream;
 use crate::{tcp, tls};
 
 /// How a device's TLS key is trusted: the one that the configuration says, or the one that was seen first.
@@ -27,6 +29,30 @@ pub struct Trust {
     pub pins: Pins,
     /// As [`tls::key_pin`] writes it.
     pub pin: Option<String>,
+    pub legacy: Legacy,
+}
+
+/// May the device speak TLS that nobody should any more?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Legacy {
+    /// No, and nothing that a person could write allows it.
+    #[default]
+    Never,
+    /// No, as its section does not say `legacy_tls = true`.
+    Refused,
+    Allowed,
+}
+
+impl Legacy {
+    /// As `legacy_tls` of a section says.
+    #[must_use]
+    pub fn asked(allowed: bool) -> Self {
+        if allowed {
+            Self::Allowed
+        } else {
+            Self::Refused
+        }
+    }
 }
 
 /// A key that was seen for the first time and is trusted from now on.
@@ -62,6 +88,7 @@ pub struct Stream(Kind);
 enum Kind {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Legacy(Box<LegacyStream<TcpStream>>),
 }
 
 impl Stream {
@@ -74,7 +101,7 @@ impl Stream {
     /// Can nobody on the way read along?
     #[must_use]
     pub fn is_tls(&self) -> bool {
-        matches!(self.0, Kind::Tls(_))
+        !matches!(self.0, Kind::Plain(_))
     }
 }
 
@@ -147,15 +174,15 @@ pub async fn secure(
     trust: &Trust,
     stream: TcpStream,
 ) -> Result<(Stream, Option<Pinned>), Error> {
-    let (stream, pinned) = shake(to, trust, stream).await?;
-    Ok((Stream(Kind::Tls(Box::new(stream))), pinned))
+    let (stream, pinned) = Box::pin(shake(to, trust, stream)).await?;
+    Ok((Stream(stream), pinned))
 }
 
 async fn shake(
     to: &Dial,
     trust: &Trust,
     stream: TcpStream,
-) -> Result<(TlsStream<TcpStream>, Option<Pinned>), Error> {
+) -> Result<(Kind, Option<Pinned>), Error> {
     let (host, what) = (to.host.clone(), to.what.clone());
     let kept = |source| Error::Pin {
         host: host.clone(),
@@ -166,24 +193,6 @@ async fn shake(
         Some(pin) => Some(pin.clone()),
         None => blocking(move || pins.0.get(&pins.1)).await.map_err(kept)?,
     };
-    // Seen by the judge, told by us: the TLS library has no word for it.
-    let found = Arc::new(OnceLock::new());
-    let (seen, wanted) = (found.clone(), expected.clone());
-    let judge = move |certificate: &[u8]| {
-        tls::key_pin(certificate).is_some_and(|pin| {
-            let pin = seen.get_or_init(|| pin);
-            wanted.as_ref().is_none_or(|wanted| wanted == pin)
-        })
-    };
-    let unreached = |why: String| Error::Unreached {
-        host: host.clone(),
-        why,
-    };
-    let config = tls::judged(judge).map_err(|error| unreached(chain(&error)))?;
-    let name = ServerName::from(to.address.ip());
-    let shaken = TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await;
     let distrusted = |pinned: String, found: String| Error::Distrusted {
         host: host.clone(),
         what: what.clone(),
@@ -191,19 +200,28 @@ async fn shake(
         pinned,
         found,
     };
-    let stream = match (shaken, expected.clone(), found.get()) {
-        (Err(_), Some(pinned), Some(found)) if pinned != *found => {
-            return Err(distrusted(pinned, found.clone()));
+    let shaken = match trust.legacy {
+        Legacy::Allowed => old(stream).await,
+        legacy => modern(to.address, expected.clone(), legacy, stream).await,
+    };
+    let unreached = |why: String| Error::Unreached {
+        host: host.clone(),
+        why: format!("no TLS: {why}"),
+    };
+    let (stream, found) = match (shaken, &expected) {
+        (Shaken { found, .. }, Some(pinned))
+            if found.as_ref().is_some_and(|found| found != pinned) =>
+        {
+            return Err(distrusted(pinned.clone(), found.unwrap_or_default()));
         }
-        (Err(error), ..) => return Err(unreached(format!("no TLS: {}", words(&error)))),
-        (Ok(stream), ..) => stream,
+        (Shaken { stream, found }, _) => (stream.map_err(unreached)?, found),
+    };
+    let Some(found) = found else {
+        return Err(unreached("it showed no certificate".into()));
     };
     if expected.is_some() {
         return Ok((stream, None));
     }
-    let Some(found) = found.get().cloned() else {
-        return Err(unreached("no TLS: it showed no certificate".into()));
-    };
     let (pins, name, shown) = (trust.pins.clone(), what.clone(), found.clone());
     match blocking(move || pins.judge(&name, &shown)).await {
         Ok(Verdict::First) => {
@@ -214,6 +232,81 @@ async fn shake(
         // Somebody else pinned another one meanwhile.
         Ok(Verdict::Changed { pinned }) => Err(distrusted(pinned, found)),
         Err(source) => Err(kept(source)),
+    }
+}
+
+/// What came of a handshake.
+struct Shaken {
+    /// Or why there is none.
+    stream: Result<Kind, String>,
+    /// The key that was shown, as far as it came.
+    found: Option<String>,
+}
+
+async fn modern(
+    address: SocketAddr,
+    expected: Option<String>,
+    legacy: Legacy,
+    stream: TcpStream,
+) -> Shaken {
+    // Seen by the judge, told by us: the TLS library has no word for it.
+    let found = Arc::new(OnceLock::new());
+    let seen = found.clone();
+    let judge = move |certificate: &[u8]| {
+        tls::key_pin(certificate).is_some_and(|pin| {
+            let pin = seen.get_or_init(|| pin);
+            expected.as_ref().is_none_or(|wanted| wanted == pin)
+        })
+    };
+    let stream = match tls::judged(judge) {
+        Ok(config) => {
+            let name = ServerName::from(address.ip());
+            let connector = TlsConnector::from(Arc::new(config));
+            let shaken = Box::pin(connector.connect(name, stream)).await;
+            let shaken = shaken.map(|stream| Kind::Tls(Box::new(stream)));
+            shaken.map_err(|error| words(&error) + hint(&error, legacy))
+        }
+        Err(error) => Err(chain(&error)),
+    };
+    let found = found.get().cloned();
+    Shaken { stream, found }
+}
+
+/// What a person can do about a device that speaks nothing that we do.
+fn hint(error: &io::Error, legacy: Legacy) -> &'static str {
+    let inner = error.get_ref();
+    let old = match inner.and_then(|inner| inner.downcast_ref()) {
+        Some(rustls::Error::PeerIncompatible(_)) => true,
+        Some(rustls::Error::AlertReceived(alert)) => matches!(
+            alert,
+            AlertDescription::ProtocolVersion
+                | AlertDescription::HandshakeFailure
+                | AlertDescription::InsufficientSecurity
+        ),
+        // Some know no other word for it.
+        None => matches!(
+            error.kind(),
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
+        ),
+        _ => false,
+    };
+    if old && legacy == Legacy::Refused {
+        "; if it is old firmware that speaks nothing newer than TLS 1.1, or CBC ciphers alone, legacy_tls = true in its section lets it"
+    } else {
+        ""
+    }
+}
+
+async fn old(stream: TcpStream) -> Shaken {
+    match tls::shake_legacy(stream).await {
+        Ok((stream, certificate)) => Shaken {
+            stream: Ok(Kind::Legacy(Box::new(stream))),
+            found: tls::key_pin(&certificate),
+        },
+        Err(why) => Shaken {
+            stream: Err(why),
+            found: None,
+        },
     }
 }
 
@@ -247,6 +340,7 @@ impl AsyncRead for Stream {
                 }
                 other => other,
             },
+            Kind::Legacy(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -260,6 +354,7 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().0 {
             Kind::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Kind::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Kind::Legacy(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -267,6 +362,7 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().0 {
             Kind::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Kind::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Kind::Legacy(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -274,6 +370,7 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().0 {
             Kind::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Kind::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Legacy(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

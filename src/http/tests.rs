@@ -129,6 +129,7 @@ impl Server {
         let trust = Trust {
             pins: Pins::new(self.state.path()),
             pin: None,
+            legacy: Legacy::Never,
         };
         Client::new(base, "none0", trust)
     }
@@ -266,6 +267,7 @@ async fn silence_ends_with_the_limit_and_says_that_it_was_asked() {
     let trust = Trust {
         pins: Pins::new(server.state.path()),
         pin: None,
+        legacy: Legacy::Never,
     };
     let mut client = Client::new(base, "none0", trust);
     let error = client.send(&request).await.unwrap_err();
@@ -402,7 +404,11 @@ async fn keys_are_pinned_at_first_use_and_others_are_told_nothing() {
     let other = server(Way::Whole, Some(identity()), |_, _| ok("x")).await;
     pins.set(&format!("tls {}", other.address), &pinned.fingerprint)
         .unwrap();
-    let trust = Trust { pins, pin: None };
+    let trust = Trust {
+        pins,
+        pin: None,
+        legacy: Legacy::Never,
+    };
     let base = Url::parse(&format!("https://{}", other.address)).unwrap();
     let mut client = Client::new(base.clone(), "none0", trust.clone());
     let error = get(&mut client, "/").await.unwrap_err();

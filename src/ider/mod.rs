@@ -18,7 +18,7 @@ use crate::config::Amt;
 use crate::event::Kind;
 use crate::fact::{Fact, IderPhase};
 use crate::fault::chain;
-use crate::http::{Pinned, Trust};
+use crate::http::{Legacy, Pinned, Trust};
 use crate::pin::Pins;
 use crate::supervisor::context::Context;
 
@@ -66,6 +66,7 @@ pub async fn run(mut ctx: Context, machine: String, amt: Amt, lan: String) -> Re
         trust: Trust {
             pins: Pins::new(&ctx.dirs.state),
             pin: amt.pin,
+            legacy: Legacy::asked(amt.legacy_tls),
         },
     };
     let (done, mut opened) = mpsc::channel(1);

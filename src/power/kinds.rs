@@ -6,7 +6,7 @@ use super::driver::Driver;
 use super::powerman::Powerman;
 use super::{gpio, script, shelly, snmp, tasmota, usb_relay};
 use crate::config::PduKind;
-use crate::http::Trust;
+use crate::http::{Legacy, Trust};
 use crate::pin::Pins;
 
 /// What a driver may need beside its own section.
@@ -24,6 +24,7 @@ pub(super) fn open(kind: &PduKind, place: &Place) -> Box<dyn Driver> {
     let trust = || Trust {
         pins: Pins::new(&place.state),
         pin: None,
+        legacy: Legacy::Never,
     };
     match kind {
         PduKind::Powerman(powerman) => Box::new(Powerman::new(powerman.clone(), lan)),

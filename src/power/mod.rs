@@ -5,7 +5,7 @@
 //! in a [`book`]. A protocol is one file that implements [`driver::Driver`] and a line in [`kinds`].
 
 use crate::config::{Pdu, Ups};
-use crate::http::Trust;
+use crate::http::{Legacy, Trust};
 use crate::pin::Pins;
 use crate::supervisor::context::Context;
 
@@ -57,6 +57,7 @@ pub async fn run_ups(context: Context, ups: Ups, lan: String) -> Result<(), Erro
     let trust = Trust {
         pins: Pins::new(&context.dirs.state),
         pin: None,
+        legacy: Legacy::Never,
     };
     let client = nut::client::Client::new(ups.nut.clone(), &lan, trust);
     ups::run(context, ups, client).await

@@ -16,7 +16,7 @@ use crate::command::{Ask, Refusal};
 use crate::config::Amt;
 use crate::event::Kind;
 use crate::fault::chain;
-use crate::http::{Pinned, Trust};
+use crate::http::{Legacy, Pinned, Trust};
 use crate::pin::Pins;
 use crate::rfb::{Input, Picture};
 use crate::supervisor::context::Context;
@@ -62,6 +62,7 @@ pub async fn run(mut ctx: Context, machine: String, amt: Amt, lan: String) -> Re
         trust: Trust {
             pins: Pins::new(&ctx.dirs.state),
             pin: amt.pin,
+            legacy: Legacy::asked(amt.legacy_tls),
         },
     });
     let mut views = ctx.commands.screens.register(&machine);

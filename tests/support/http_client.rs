@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {"url": "https://127.0.0.1:8443", "state": "DIR", "pin": null, "keep": false, "ask": ["/", "/x"],
-//!  "login": {"scheme": "digest", "user": "admin", "password": "…"}}
+//!  "legacy_tls": false, "login": {"scheme": "digest", "user": "admin", "password": "…"}}
 //! ```
 
 #![allow(
@@ -13,7 +13,7 @@
 
 use std::path::Path;
 
-use oobd::http::{Client, Error, Login, Request, Scheme, Trust, Url};
+use oobd::http::{Client, Error, Legacy, Login, Request, Scheme, Trust, Url};
 use oobd::pin::Pins;
 use serde_json::{Value, json};
 
@@ -36,6 +36,7 @@ async fn main() {
     let trust = Trust {
         pins: Pins::new(Path::new(given["state"].as_str().unwrap())),
         pin: given["pin"].as_str().map(str::to_owned),
+        legacy: Legacy::asked(given["legacy_tls"] == true),
     };
     let base = Url::parse(given["url"].as_str().unwrap()).unwrap();
     let mut client = Client::new(base, "lo", trust);

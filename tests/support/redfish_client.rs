@@ -21,7 +21,7 @@ use oobd::bmc::media::{Served, serve};
 use oobd::bmc::redfish::types::{BootFor, BootTarget, Scalar, System};
 use oobd::bmc::redfish::{Access, Bmc, Error, Intent, Patience};
 use oobd::config::Secret;
-use oobd::http::{self, Trust, Url};
+use oobd::http::{self, Legacy, Trust, Url};
 use oobd::pin::Pins;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
@@ -64,6 +64,7 @@ fn access(given: &Value) -> Access {
         trust: Trust {
             pins: Pins::new(Path::new(&text("state"))),
             pin: None,
+            legacy: Legacy::Never,
         },
         patience: Patience {
             request: seconds("request", 20.0),

@@ -7,6 +7,12 @@
 OOBD_VERSION = local
 OOBD_SITE = $(realpath $(BR2_EXTERNAL_OOBD_PATH)/..)
 OOBD_SITE_METHOD = local
+OOBD_DEPENDENCIES = openssl
+# Named, for pkg-config is not told of the target here; shared, as the rest of the image.
+OOBD_CARGO_ENV = \
+	OPENSSL_LIB_DIR=$(STAGING_DIR)/usr/lib \
+	OPENSSL_INCLUDE_DIR=$(STAGING_DIR)/usr/include \
+	OPENSSL_STATIC=0
 OOBD_LICENSE = Apache-2.0
 OOBD_LICENSE_FILES = LICENSE
 OOBD_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = \

@@ -9,7 +9,7 @@ use crate::bmc::trust::Keys;
 use crate::config::Amt as Wanted;
 use crate::event::Kind;
 use crate::fault::chain;
-use crate::http::{Trust, Url};
+use crate::http::{Legacy, Trust, Url};
 use crate::machine::amt::{AmtAsk, AmtTold};
 use crate::machine::{Boot, BootTarget};
 use crate::pin::Pins;
@@ -39,6 +39,7 @@ impl Amt {
         let trust = Trust {
             pins: pins.clone(),
             pin: wanted.pin.clone(),
+            legacy: Legacy::asked(wanted.legacy_tls),
         };
         let url = Url::of(wanted.tls, wanted.address());
         let (user, password) = (&wanted.username, wanted.password.expose());

@@ -19,7 +19,7 @@ use crate::config::Redfish as Wanted;
 use crate::event::Kind;
 use crate::fault::chain;
 use crate::file::{IMAGES, inside};
-use crate::http::Trust;
+use crate::http::{Legacy, Trust};
 use crate::machine::{BiosAttribute, Boot, BootTarget, Health, LogEntry, Medium, Part, Sensor};
 use crate::pin::Pins;
 use crate::reset::{PowerState, Verb};
@@ -73,6 +73,7 @@ impl Redfish {
             password,
             system,
             pin,
+            legacy_tls,
         } = wanted;
         Self {
             access: Access {
@@ -84,6 +85,7 @@ impl Redfish {
                 trust: Trust {
                     pins: pins.clone(),
                     pin,
+                    legacy: Legacy::asked(legacy_tls),
                 },
                 patience: PATIENCE,
             },

@@ -26,6 +26,8 @@ pub struct Amt {
     pub tls: bool,
     /// `sha256//…` of its key, as curl pins it; otherwise the first one seen is pinned.
     pub pin: Option<String>,
+    /// It is old firmware, and may speak the TLS of its time.
+    pub legacy_tls: bool,
 }
 
 impl Amt {
@@ -39,8 +41,8 @@ impl Amt {
         let mut table = field.table()?;
         let host = table.need("host", "write host = \"10.0.0.32\"");
         let secret = table.need("password", "write password = \"@secret:NAME\"");
-        let [username, port, tls, pin] =
-            ["username", "port", "tls", "pin"].map(|key| table.take(key));
+        let [username, port, tls, pin, legacy] =
+            ["username", "port", "tls", "pin", "legacy_tls"].map(|key| table.take(key));
         table.finish();
         let host = host.and_then(|field| field.parsed(read_host));
         let username = username.map_or(Some(ADMIN.to_owned()), |field| {
@@ -58,6 +60,10 @@ impl Amt {
         if let (Some(pin), Some(false)) = (&pin, tls) {
             pin.wrong("needs tls = true: without TLS there is no key to pin");
         }
+        if let (Some(legacy), Some(false)) = (&legacy, tls) {
+            legacy.wrong("needs tls = true: without TLS there is none that could be old");
+        }
+        let legacy_tls = legacy.map_or(Some(false), |field| field.flag());
         let pin = pin.map_or(Some(None), |field| field.parsed(read_pin).map(Some));
         Some(Self {
             host: host?,
@@ -66,6 +72,7 @@ impl Amt {
             password: password?,
             tls: tls?,
             pin: pin?,
+            legacy_tls: legacy_tls?,
         })
     }
 }

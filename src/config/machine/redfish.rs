@@ -14,6 +14,8 @@ pub struct Redfish {
     pub system: Option<String>,
     /// `sha256//…` of its key, as curl pins it; otherwise the first one seen is pinned.
     pub pin: Option<String>,
+    /// It is old firmware, and may speak the TLS of its time.
+    pub legacy_tls: bool,
 }
 
 impl Redfish {
@@ -22,7 +24,7 @@ impl Redfish {
         let url = table.need("url", "write url = \"https://10.0.0.31\"");
         let username = table.need("username", "write username = \"admin\"");
         let secret = table.need("password", "write password = \"@secret:NAME\"");
-        let [system, pin] = ["system", "pin"].map(|key| table.take(key));
+        let [system, pin, legacy] = ["system", "pin", "legacy_tls"].map(|key| table.take(key));
         table.finish();
         let url = url.and_then(|field| field.parsed(read_url));
         let word = |text: &str, what: &str| printable(text, 255, what).map(|()| text.to_owned());
@@ -35,12 +37,17 @@ impl Redfish {
             field.parsed(|text| word(text, "a system")).map(Some)
         });
         let pin = pin.map_or(Some(None), |field| field.parsed(read_pin).map(Some));
+        if let (Some(legacy), Some(false)) = (&legacy, url.as_ref().map(Url::is_tls)) {
+            legacy.wrong("needs a url with https: there is no TLS that could be old");
+        }
+        let legacy_tls = legacy.map_or(Some(false), |field| field.flag());
         Some(Self {
             url: url?,
             username: username?,
             password: password?,
             system: system?,
             pin: pin?,
+            legacy_tls: legacy_tls?,
         })
     }
 }

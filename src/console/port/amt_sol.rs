@@ -9,7 +9,7 @@ use crate::amt::redirect::sol::{self, Sol};
 use crate::amt::redirect::{self, Target};
 use crate::config::Amt;
 use crate::fault::chain;
-use crate::http::{self, Trust};
+use crate::http::{self, Legacy, Trust};
 use crate::pin::Pins;
 
 /// Opens a session by the interface `lan` and the line in it.
@@ -30,7 +30,11 @@ pub(super) async fn open(
         user: amt.username,
         password: amt.password.expose().to_owned(),
         lan,
-        trust: Trust { pins, pin: amt.pin },
+        trust: Trust {
+            pins,
+            pin: amt.pin,
+            legacy: Legacy::asked(amt.legacy_tls),
+        },
     };
     let opened = Sol::open(&target).await;
     let (sol, pinned) = opened.map_err(|error| fault(&port, error))?;
