@@ -1,6 +1,7 @@
 //! What every request shares: the rooms it may ask, the sessions, the limits. No I/O.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +83,11 @@ impl House {
     /// How long a session may be idle.
     pub(super) fn idle(&self) -> Duration {
         self.config.borrow().idle
+    }
+
+    /// Where the files of the web page lie.
+    pub(super) fn ui(&self) -> PathBuf {
+        self.config.borrow().ui.clone()
     }
 
     /// Journals an event of this door, as [`Bus::publish_soon`] does.

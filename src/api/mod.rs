@@ -1,4 +1,4 @@
-//! The HTTPS door: sign-in, state, events, commands, consoles over WebSocket; docs/api.md has it for clients. Knows no
+//! The HTTPS door: the web page, sign-in, state, events, commands, consoles over WebSocket; docs/api.md has it for clients. Knows no
 //! device; opens no port but its own.
 
 mod answer;
@@ -10,6 +10,7 @@ mod console;
 mod events;
 mod house;
 mod layers;
+mod page;
 mod screen;
 mod session;
 mod sessions;
@@ -205,7 +206,7 @@ fn routes(house: Arc<House>) -> Router {
         .route("/api/console/{name}", get(console::open))
         .route("/api/screen/{machine}", get(screen::open))
         .route("/api/screen/{machine}/snapshot.png", get(screen::snapshot))
-        .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "there is nothing here") })
+        .fallback(page::show)
         .method_not_allowed_fallback(|| async {
             Fault::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method")
         })

@@ -1,5 +1,6 @@
 //! The section `[https]`: the web door and its certificate.
 
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::reader::{Field, Table};
@@ -13,6 +14,8 @@ pub struct Https {
     pub idle: Duration,
     /// `None`: the board makes a certificate itself.
     pub pair: Option<Pair>,
+    /// Directory of the web page's files.
+    pub ui: PathBuf,
 }
 
 /// A certificate chain and its key as PEM text; they belong together.
@@ -28,6 +31,7 @@ impl Default for Https {
             port: 443,
             idle: Duration::from_secs(30 * 60),
             pair: None,
+            ui: PathBuf::from("/usr/share/oobd/ui"),
         }
     }
 }
@@ -39,6 +43,7 @@ impl Https {
         let idle = table.take("idle");
         let certificate = table.take("certificate");
         let key = table.take("key");
+        let ui = table.take("ui");
         match (&certificate, &key) {
             (Some(_), None) => table.missing(
                 "`certificate` needs its private key".to_owned(),
@@ -58,11 +63,23 @@ impl Https {
         if let Some(idle) = idle.and_then(|field| field.duration(Duration::from_secs(10)..=day)) {
             https.idle = idle;
         }
+        if let Some(ui) = ui.and_then(|field| field.parsed(directory)) {
+            https.ui = ui;
+        }
         if let (Some(certificate), Some(key)) = (certificate, key) {
             https.pair = read_pair(&certificate, &key, resolver);
         }
         https
     }
+}
+
+fn directory(text: &str) -> Result<PathBuf, String> {
+    let path = Path::new(text);
+    let plain = !path.components().any(|part| part == Component::ParentDir);
+    if !path.is_absolute() || !plain || text.len() > 255 || text.contains(char::is_control) {
+        return Err("write the whole path of a directory, as in \"/usr/share/oobd/ui\"".to_owned());
+    }
+    Ok(path.to_owned())
 }
 
 fn read_pair(certificate: &Field<'_>, key: &Field<'_>, resolver: &Resolver<'_>) -> Option<Pair> {
