@@ -29,6 +29,8 @@ STAGES = {
     "unit": (["cargo", "test", "--locked", "--no-fail-fast"], "cargo", 1500),
     # They wait for timers and peers more than they compute; each has namespaces of its own.
     "net": (PYTEST + ["-n", "4", "tests/net"], "pytest", 1800),
+    # The web page in Chromium, on a phone and a desktop; pictures of it in target/screens.
+    "browser": (PYTEST + ["tests/browser"], "pytest", 1200),
     "image": (["bash", "-c", "scripts/build-image qemu && tests/lab/build-disk"], "exit", 2400),
     "build": (lab("image_build"), "pytest", 1200),
     "lab": (lab("hotspot", "gateway", "addresses", "console", "console_port", "crash", "wifi_recovery"), "pytest", 3300),
@@ -39,7 +41,7 @@ STAGES = {
 }
 QUICK = [["check", "unit", "net"]]
 # The chains run side by side, for there are two cores and much waiting.
-CHAINS = [["check", "unit", "net", "lab", "boot"], ["image", "build", "card", "power"]]
+CHAINS = [["check", "unit", "net", "browser", "lab", "boot"], ["image", "build", "card", "power"]]
 # A stage that needs another one of another chain waits for its end.
 NEEDS = {"lab": "image"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 600
-CODE = {".rs", ".py", ".sh"}
+CODE = {".rs", ".py", ".sh", ".ts", ".tsx", ".css"}
 # Written by tools, or text that is no source.
 FREE = {"Cargo.lock", "LICENSE"}
 # Spelled so that this file does not find itself.

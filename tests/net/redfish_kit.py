@@ -1,32 +1,19 @@
 """What the Redfish tests need: our client as a program, and the peers that pip puts into a venv in the cache."""
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
 import select
 import subprocess
-import sys
 from pathlib import Path
 
 from board import wait_for
 from example_kit import example
-
-CACHE = Path(os.environ.get("OOBD_CACHE") or Path.home() / ".cache/oobd")
+from venv_kit import venv
 
 
 def peers():
-    """The venv with the peers, made when its requirements changed. Its programs are in `bin`."""
-    wanted = Path(__file__).with_name("redfish-requirements.txt")
-    venv = CACHE / f"redfish-peers-{hashlib.sha256(wanted.read_bytes()).hexdigest()[:12]}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with open(CACHE / "redfish-peers.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (venv / "complete").exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-            subprocess.run([venv / "bin" / "pip", "install", "-q", "-r", wanted], check=True, timeout=600)
-            (venv / "complete").touch()
-    return venv
+    """The venv with the peers."""
+    return venv("redfish-peers", Path(__file__).with_name("redfish-requirements.txt"))
 
 
 class Client:

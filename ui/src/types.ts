@@ -1,0 +1,154 @@
+// What the board says: the parts of /api/state and /api/events that the page shows. Names are the board's own.
+
+export type Internet = "unknown" | "yes" | "no";
+export type UplinkPhase = "off" | "absent" | "searching" | "associating" | "leasing" | "up" | "failed";
+export type DevicePhase = "unknown" | "up" | "silent" | "refused";
+export type PowerState = "On" | "Off" | "Unknown";
+export type Verb = "On" | "ForceOff" | "GracefulShutdown" | "ForceRestart" | "GracefulRestart" | "PowerCycle" | "Nmi";
+export type Severity = "emergency" | "alert" | "critical" | "error" | "warning" | "notice" | "info" | "debug";
+
+export interface Link {
+  interface: string;
+  role: "lan" | "unused" | { uplink: string };
+  mac: string;
+  carrier: boolean;
+  addresses: string[];
+  gateways: string[];
+}
+
+export interface Uplink {
+  name: string;
+  kind: string;
+  interface: string;
+  phase: UplinkPhase;
+  since: string;
+  why: string;
+  ssid: string | null;
+  signal_dbm: number | null;
+  security: string | null;
+  address: string | null;
+  internet: Internet;
+}
+
+export interface ConsoleSession {
+  id: number;
+  user: string;
+  from: string;
+  writer: boolean;
+  since: string;
+}
+
+export interface Console {
+  name: string;
+  port: string;
+  line: string;
+  phase: "open" | "gone" | "failed";
+  since: string;
+  why: string;
+  sessions: ConsoleSession[];
+  last_line: string;
+  number: number;
+  device: string | null;
+  outlets: string[];
+}
+
+export interface Action {
+  id: number;
+  verb: Verb;
+  by: string;
+  began: string;
+  outcome: "running" | "confirmed" | "unconfirmed" | "failed";
+  millis: number;
+  why: string;
+}
+
+export interface Outlet {
+  key: string;
+  label: string;
+  state: PowerState;
+  in_transition: boolean;
+  watts: number | null;
+  feeds: string[];
+  action: Action | null;
+}
+
+interface Device {
+  name: string;
+  phase: DevicePhase;
+  since: string;
+  why: string;
+  read_at: string | null;
+}
+
+export interface Pdu extends Device {
+  kind: string;
+  outlets: Outlet[];
+}
+
+export interface Ups extends Device {
+  status: string[];
+  charge: number | null;
+  runtime: number | null;
+  load: number | null;
+}
+
+export interface Sensor {
+  name: string;
+  kind: string;
+  value: number | null;
+  unit: string;
+  health: "ok" | "warning" | "critical" | "unknown";
+  text: string;
+}
+
+export interface Machine extends Device {
+  methods: string[];
+  state: PowerState;
+  in_transition: boolean;
+  verbs: Verb[];
+  outlets: string[];
+  model: string;
+  action: Action | null;
+  sensors: Sensor[];
+}
+
+export interface State {
+  device: string;
+  version: string;
+  started_at: string;
+  mode: string;
+  oob: boolean;
+  config_problems: string[];
+  links: Record<string, Link>;
+  uplinks: Record<string, Uplink>;
+  consoles: Record<string, Console>;
+  guard: { sealed: boolean | null; checked_at: string | null; open: string[] };
+  doors: Record<string, { name: string; address: string; fingerprint: string | null }>;
+  owners: Record<string, { name: string; phase: string; last_fault: string | null }>;
+  pdus: Record<string, Pdu>;
+  upses: Record<string, Ups>;
+  machines: Record<string, Machine>;
+}
+
+export interface BoardEvent {
+  seq: number;
+  at: string;
+  severity: Severity;
+  source: string;
+  text: string;
+}
+
+export interface Me {
+  session: number;
+  user: string;
+  role: "administrator" | "operator" | "readonly";
+  must_change_password: boolean;
+}
+
+export interface SignedIn {
+  id: number;
+  user: string;
+  from: string;
+  since: string;
+  idle_seconds: number;
+}
