@@ -5,7 +5,7 @@ export default defineConfig({
   build: {
     outDir: process.env.OOBD_UI_OUT ?? "dist",
     emptyOutDir: true,
-    target: ["chrome100", "firefox102", "safari15.4"],
+    target: ["chrome108", "firefox102", "safari16.4"],
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     // scripts/build-ui measures and holds the budget.

@@ -45,9 +45,19 @@ class Place(power_kit.House):
         self.up(timeout=60)
         self.devices["core-switch"].say(b"core-switch# ")
 
+    def config(self, sections):
+        """With a Wi-Fi uplink, for which there is no radio."""
+        uplink = '[uplink.hotspot]\nwifi = { ssid = ["remote.it"], passphrase = "correct horse battery", country = "US" }\n'
+        return super().config(sections).replace('mode = "off"', 'mode = "trigger"') + uplink
+
     def lan_is(self, word):
         """The cable of the browser's host: `up` or `down`."""
         run("ip", "-n", self.lan.host, "link", "set", "lan0", word)
+
+    def swallow(self, word):
+        """Whether the browser's host takes nothing in, without a word to anybody, as when a phone's network forgot us: `all`, `nothing`."""
+        rules = {"all": "add table inet cut { chain in { type filter hook input priority 0; policy drop; }; }", "nothing": "delete table inet cut"}
+        run("ip", "netns", "exec", self.lan.host, "nft", rules[word])
 
     def close(self):
         super().close()
@@ -85,8 +95,8 @@ class Visitor:
         self.page.on("console", lambda said: self.hear(said.type, f"{said.text} ({said.location})"))
 
     def hear(self, kind, text):
-        # What the network refused is told to the person by the page, and told here by the browser as well.
-        refused = ("Failed to load resource", "WebSocket connection to", "net::ERR_")
+        # What the network refused is told to the person by the page, and told here by the browser as well. Pixels are read by tests.
+        refused = ("Failed to load resource", "WebSocket connection to", "net::ERR_", "willReadFrequently")
         if kind in ("error", "warning") and not any(word in text for word in refused):
             self.complaints.append(f"{kind}: {text}")
 

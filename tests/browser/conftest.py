@@ -11,6 +11,7 @@ sys.path.insert(0, str(HERE.parent / "net"))
 
 from board import ROOT, Board  # noqa: E402
 from fixtures import binaries, make_board  # noqa: E402, F401
+from links import spaces  # noqa: E402, F401
 from venv_kit import venv  # noqa: E402
 
 # Playwright for this very interpreter, without the browsers it would download.

@@ -87,12 +87,13 @@ def test_events_come_live_and_once_after_the_network_was_away(visit, place):
     one = visit().sign_in(path="/events").sees("live")
     note(place, "before the gap")
     one.sees("before the gap")
-    place.lan_is("down")
+    place.swallow("all")
     try:
         note(place, "within the gap")
+        # The heartbeat is missed, nothing else tells.
         one.sees("No connection to the board")
     finally:
-        place.lan_is("up")
+        place.swallow("nothing")
     one.sees("within the gap")
     expect(one.page.get_by_text("within the gap")).to_have_count(1)
     expect(one.page.get_by_text("before the gap")).to_have_count(1)
@@ -113,3 +114,13 @@ def test_signing_out_everywhere_ends_every_page(visit, place):
     expect(desk.button("Sign in")).to_be_visible()
     desk.page.reload()
     expect(desk.button("Sign in")).to_be_visible()
+
+
+def test_an_uplink_and_what_needs_attention(visit, place):
+    """Without a radio the uplink fails, and the first page says so; the page of the uplinks has the reason."""
+    one = visit().sign_in().sees("Uplink hotspot:")
+    one.picture("now-attention").accessible()
+    one.page.get_by_text("Uplink hotspot:").click()
+    one.sees("No radio")
+    one.button("Search now").tap()
+    one.picture("uplinks-absent").accessible()

@@ -10,7 +10,8 @@ export const online = signal<boolean | null>(null);
 
 const KEPT = 500;
 const FIRST = 100;
-/** The board says something every 15 s. */
+/** The board says something every 15 s: after a little more it may be asked anew, after much more it is gone. */
+const BEAT = 17_000;
 const SILENCE = 25_000;
 const PAUSES = [500, 1000, 2000, 4000];
 
@@ -21,7 +22,7 @@ let wake: (() => void) | null = null;
 
 /** Ends what the stream waits for, so that it begins anew at once: the phone woke up, or the network came back. */
 export function nudge() {
-  if (online.value && Date.now() - heard < 5000) return;
+  if (online.value !== false && Date.now() - heard < BEAT) return;
   cut.abort();
   wake?.();
 }
@@ -98,8 +99,6 @@ async function run() {
   }
   running = false;
   online.value = null;
-  events.value = [];
-  seq = 0;
 }
 
 /** A verb is on its way: its outcome is awaited by somebody who looks. */
@@ -139,6 +138,9 @@ export function begin() {
       soon(0);
       run();
     } else {
+      // What the one who signs in next may not see.
+      events.value = [];
+      seq = 0;
       cut.abort();
       wake?.();
     }

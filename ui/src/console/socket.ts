@@ -1,5 +1,6 @@
 // One console over WebSocket (oobd.console.v1), across lost connections: counts the stream and resumes where it was.
 import { effect } from "@preact/signals";
+import { refresh, state } from "../api";
 import { online } from "../live";
 
 export type Phase = "connecting" | "open" | "lost" | "ended";
@@ -33,7 +34,11 @@ export class ConsoleSocket {
   private failures = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private closed = false;
+  /** Typed when the connection was lost. */
   private wasWriter = false;
+  /** Takes the keyboard once it is there. */
+  private takes = false;
+  private session = 0;
   private now: Status = { phase: "connecting", writer: false, types: false, why: "" };
   private readonly unwatch: () => void;
 
@@ -88,10 +93,16 @@ export class ConsoleSocket {
         if (this.offset !== null && begins !== this.offset) this.sink.anew();
         this.offset = begins;
         this.next = null;
+        const before = this.session;
+        this.session = said.session as number;
         const writer = said.writer as boolean;
         this.set({ phase: "open", writer, types: said.types as boolean, why: "" });
-        // Our own session of before may still hold the keyboard, for the board does not know yet that it is dead.
-        if (this.wasWriter && !writer && this.now.types) this.takeWriter();
+        if (!writer && this.now.types) {
+          if (this.takes) this.takeWriter();
+          else if (this.wasWriter) this.takeBack(before);
+        }
+        this.takes = false;
+        this.wasWriter = writer;
         break;
       }
       case "offset":
@@ -113,7 +124,6 @@ export class ConsoleSocket {
         this.end(String(said.reason));
         break;
     }
-    if (said.type === "hello") this.wasWriter ||= this.now.writer;
   }
 
   /** The connection is gone; it comes back by itself. */
@@ -167,8 +177,16 @@ export class ConsoleSocket {
     if (this.now.types) return this.say({ type: "take_writer" });
     // A session that came to watch never types: come anew, at the same place.
     this.wants = true;
-    this.wasWriter = true;
+    this.takes = true;
     this.again();
+  }
+
+  /** The board may not know yet that our session of before is dead, and that holds the keyboard; nobody else's is taken. */
+  private async takeBack(before: number) {
+    const mine = this.session;
+    await refresh().catch(() => {});
+    const writer = state.value?.consoles[this.name]?.sessions.find((one) => one.writer);
+    if (this.session === mine && (!writer || writer.id === before)) this.takeWriter();
   }
 
   close() {

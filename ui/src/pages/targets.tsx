@@ -111,9 +111,9 @@ function Reading({ phase, why, at }: { phase: DevicePhase; why: string; at: stri
 function UpsCard({ ups }: { ups: Ups }) {
   const facts = [
     ups.status.join(" "),
-    ups.charge === null ? "" : `${Math.round(ups.charge)} %`,
-    ups.runtime === null ? "" : span(ups.runtime * 1000),
-    ups.load === null ? "" : `${Math.round(ups.load)} % W`,
+    ups.charge === null ? "" : t("upsCharge", { n: Math.round(ups.charge) }),
+    ups.runtime === null ? "" : t("upsLasts", { age: span(ups.runtime * 1000) }),
+    ups.load === null ? "" : t("upsLoad", { n: Math.round(ups.load) }),
   ];
   return (
     <li class="plain">

@@ -1,19 +1,10 @@
 // The ways out, the LAN, and the guard that keeps the board from being a gateway.
 import { command, mayChange, state } from "../api";
 import { Hold } from "../parts/hold";
-import { Card, Fault, Mark, type Tone, useTask, useTick } from "../parts/small";
-import type { Link, Uplink, UplinkPhase } from "../types";
+import { Card, Fault, Mark, useTask, useTick } from "../parts/small";
+import { PHASES } from "../parts/strip";
+import type { Link, Uplink } from "../types";
 import { age, t } from "../words";
-
-const PHASES: Record<UplinkPhase, [Tone, Parameters<typeof t>[0]]> = {
-  off: ["idle", "phaseOff"],
-  absent: ["bad", "phaseAbsent"],
-  searching: ["idle", "phaseSearching"],
-  associating: ["warn", "phaseAssociating"],
-  leasing: ["warn", "phaseLeasing"],
-  up: ["good", "phaseUp"],
-  failed: ["bad", "phaseFailed"],
-};
 
 /** Bars as phones have them: −55 dBm is four, −85 none. */
 function Bars({ dbm }: { dbm: number }) {

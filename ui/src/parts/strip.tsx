@@ -1,9 +1,19 @@
 // The strip that is always on top: does the board answer, is it out of band, over what, how is the LAN.
 import { state } from "../api";
 import { online } from "../live";
-import type { State, Uplink } from "../types";
+import type { State, Uplink, UplinkPhase } from "../types";
 import { t } from "../words";
 import { Mark, type Tone } from "./small";
+
+export const PHASES: Record<UplinkPhase, [Tone, Parameters<typeof t>[0]]> = {
+  off: ["idle", "phaseOff"],
+  absent: ["bad", "phaseAbsent"],
+  searching: ["idle", "phaseSearching"],
+  associating: ["warn", "phaseAssociating"],
+  leasing: ["warn", "phaseLeasing"],
+  up: ["good", "phaseUp"],
+  failed: ["bad", "phaseFailed"],
+};
 
 export function carrying(now: State): Uplink | undefined {
   return Object.values(now.uplinks).find((uplink) => uplink.phase === "up");
@@ -27,6 +37,9 @@ export function overview(now: State): { tone: Tone; title: string; words: string
     words.push(t(({ yes: "internetYes", no: "internetNo", unknown: "internetUnknown" } as const)[uplink.internet]));
   }
   words.push(near.text);
+  if (!uplink) {
+    for (const one of Object.values(now.uplinks).slice(0, 2)) words.push(`${one.name}: ${t(PHASES[one.phase][1])}`);
+  }
   const title = uplink ? "stripOob" : near.tone === "good" ? "stripInBand" : "stripAlone";
   const tone: Tone = uplink ? (uplink.internet === "no" ? "warn" : "good") : near.tone;
   return { tone, title: t(title), words };

@@ -128,13 +128,12 @@ export default function Screen({ name }: { name: string }) {
         ) : null}
       </div>
       <div class="picture" ref={place} role="application" aria-label={t("screenOf", { name })} />
-      {types ? (
+      {types && open ? (
         <div class="keys" role="toolbar" aria-label={t("keys")}>
           {KEYS.map(([label, keysym, code]) => (
             <button
               type="button"
               key={label}
-              disabled={!open}
               onPointerDown={(e) => e.preventDefault()}
               onClick={() => picture.current?.sendKey(keysym, code)}
             >
