@@ -67,7 +67,8 @@ export const mayChange = () => me.value?.role !== "readonly";
 
 export async function command(given: unknown): Promise<unknown> {
   const { reply } = await ask<{ reply: unknown }>("POST", "/api/command", given);
-  await refresh();
+  // It was taken, whether the state comes or not.
+  await refresh().catch(() => {});
   return reply;
 }
 

@@ -64,13 +64,17 @@ interface Props {
 function Verbs({ name, is, moving, verbs, action, feeds, ask }: Props) {
   const [fault, sending, run] = useTask();
   const [asked, setAsked] = useState<Verb | null>(null);
-  const running = moving || action?.outcome === "running";
+  const [awaited, setAwaited] = useState(0);
+  // The state that is shown may be older than the answer.
+  const waiting = sending || awaited > (action?.id ?? 0);
+  const running = moving || waiting || action?.outcome === "running";
   useTick(running);
   const about = feeds.length ? t("sureFeeds", { what: feeds.join(", ") }) : undefined;
   const act = (verb: Verb) => {
     setAsked(verb);
     run(async () => {
-      await ask(verb);
+      const reply = (await ask(verb)) as { Started?: { action: number } };
+      setAwaited(reply.Started?.action ?? 0);
       soon(300);
     });
   };
@@ -80,7 +84,7 @@ function Verbs({ name, is, moving, verbs, action, feeds, ask }: Props) {
         <div class="row verbs">
           {verbs.map((verb) =>
             verb === "On" ? (
-              <button type="button" key={verb} disabled={sending || running || is === "On"} onClick={() => act(verb)}>
+              <button type="button" key={verb} disabled={running || is === "On"} onClick={() => act(verb)}>
                 {verbWord(verb)}
               </button>
             ) : (
@@ -89,14 +93,14 @@ function Verbs({ name, is, moving, verbs, action, feeds, ask }: Props) {
                 verb={verbWord(verb)}
                 name={name}
                 about={about}
-                disabled={sending || running}
+                disabled={running}
                 act={() => act(verb)}
               />
             ),
           )}
         </div>
       ) : null}
-      {sending && asked ? (
+      {waiting && asked ? (
         <p class="came" role="status">
           <Mark tone="warn" />
           <span>{t("pending", { verb: verbWord(asked), age: "" })}</span>
