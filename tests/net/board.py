@@ -15,7 +15,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 
 
-def wait_for(what, check, timeout=30.0):
+def wait_for(what, check, timeout=60.0):
     """Polls a level until it holds; returns what `check` returned. The message says what was waited for. What is not in the
     state at all, for its owner has only begun, does not hold yet."""
     deadline = time.monotonic() + timeout

@@ -36,7 +36,7 @@ class Cable:
         self.process.stdin.write(data)
         self.process.stdin.flush()
 
-    def hears(self, data, timeout=10):
+    def hears(self, data, timeout=45):
         return self.reader.until(data, timeout)
 
     def close(self):
@@ -56,7 +56,7 @@ class Session:
         self.reader = Reader(self.near)
         self.sees(b"helps --]")  # what is typed before is thrown away with the terminal's old mode
 
-    def sees(self, data, timeout=10):
+    def sees(self, data, timeout=45):
         return self.reader.until(data, timeout)
 
     def type(self, data):

@@ -74,7 +74,7 @@ class House:
             device.close()
 
 
-def read_until(sock, wanted, timeout=10):
+def read_until(sock, wanted, timeout=45):
     got, deadline = b"", time.monotonic() + timeout
     while wanted not in got:
         left = deadline - time.monotonic()
@@ -85,7 +85,7 @@ def read_until(sock, wanted, timeout=10):
     return got
 
 
-def ended(sock, timeout=5):
+def ended(sock, timeout=45):
     """Everything until the peer ends the connection."""
     got, deadline = b"", time.monotonic() + timeout
     while True:

@@ -155,7 +155,7 @@ class Operator:
         """A person at a terminal, through pexpect; a dumb one unless said, for text is all that pexpect reads."""
         import pexpect
         argv = self.argv(user, *words, **options)
-        return pexpect.spawn(argv[0], argv[1:], dimensions=(24, columns), timeout=30, encoding="latin-1", codec_errors="replace", env={**os.environ, "TERM": term})
+        return pexpect.spawn(argv[0], argv[1:], dimensions=(24, columns), timeout=60, encoding="latin-1", codec_errors="replace", env={**os.environ, "TERM": term})
 
 
 def config(users, consoles=(), lan=True, keys=None):

@@ -76,7 +76,7 @@ def test_a_router_that_dies_is_lost_by_time(world):
     peer.event("RouterFound", interface="wlan0")
     server.kill()
     world.phone("kill -9 $(cat %s)" % (world.folder / "radvd-ap0.pid"), check=False)
-    peer.event("RouterLost", interface="wlan0", timeout=12)
+    peer.event("RouterLost", interface="wlan0", timeout=40)
     wait_for("no route", lambda: not default(world, 100).strip())
 
 

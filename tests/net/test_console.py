@@ -45,7 +45,7 @@ class Cable:
         self.process.stdin.write(data)
         self.process.stdin.flush()
 
-    def hears(self, data, timeout=10):
+    def hears(self, data, timeout=45):
         got, deadline = b"", time.monotonic() + timeout
         while data not in got:
             left = deadline - time.monotonic()
@@ -60,7 +60,7 @@ class Session:
         command = [TARGET / "oobctl", "--socket", board.socket, "console", "attach", "core"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    def sees(self, text, timeout=10):
+    def sees(self, text, timeout=45):
         got, deadline = b"", time.monotonic() + timeout
         while text not in got:
             left = deadline - time.monotonic()

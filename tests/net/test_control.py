@@ -64,7 +64,7 @@ class Terminal:
     def type(self, keys):
         os.write(self.master, keys)
 
-    def sees(self, text, timeout=10):
+    def sees(self, text, timeout=45):
         deadline = time.monotonic() + timeout
         while text not in self.seen:
             left = deadline - time.monotonic()

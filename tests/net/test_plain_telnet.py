@@ -147,7 +147,7 @@ def send_slowly(send, data):
 def telnet(house, **options):
     import pexpect
     argv = ["-t", str(house.board.process.pid), "-n", "telnet", "-E" if options.pop("plain", False) else "-8", "127.0.0.1", "2001"]
-    return pexpect.spawn("nsenter", [word for word in argv if word != "-8"], timeout=10, encoding="latin-1", env=dict(os.environ, TERM="vt100"), **options)
+    return pexpect.spawn("nsenter", [word for word in argv if word != "-8"], timeout=60, encoding="latin-1", env=dict(os.environ, TERM="vt100"), **options)
 
 
 def test_inetutils_telnet_types_character_by_character(house):
@@ -200,7 +200,7 @@ access * { trusted 127.0.0.1; }
         wait_for("conserver", lambda: ":7782" in house.board.in_ns("ss", "-Hltn").stdout)
         import pexpect
         person = pexpect.spawn("nsenter", ["-t", str(house.board.process.pid), "-n", "console", "-n", "-M", "127.0.0.1", "-p", "7782",
-                                           "-l", "root", "core"], timeout=10, encoding="latin-1")
+                                           "-l", "root", "core"], timeout=60, encoding="latin-1")
         person.expect(r"\[Enter")
         person.send("\r")
         person.expect("login: ")

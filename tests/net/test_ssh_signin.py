@@ -240,7 +240,7 @@ def test_first_boot_makes_an_administrator_who_has_to_choose_a_password(house):
     # … and on a terminal first of all a new password.
     import pexpect
     argv = one.operator.argv("admin:sw", "-tt", key=False)
-    person = pexpect.spawn(argv[0], argv[1:], timeout=30, encoding="utf-8")
+    person = pexpect.spawn(argv[0], argv[1:], timeout=60, encoding="utf-8")
     person.expect("assword:")
     person.sendline(password)
     for first, second, answer in [("short", "short", "at least 10"), ("one password", "two password", "differ"),

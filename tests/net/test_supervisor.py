@@ -51,7 +51,7 @@ def test_a_door_that_cannot_open_keeps_ready_back(make_board):
 def test_the_watchdog_is_fed_while_all_owners_answer(make_board):
     board = make_board(CONFIG, watchdog=2).start()
     seen = []
-    wait_for("three WATCHDOG=1", lambda: seen.extend(board.notified()) or seen.count("WATCHDOG=1") >= 3, 10)
+    wait_for("three WATCHDOG=1", lambda: seen.extend(board.notified()) or seen.count("WATCHDOG=1") >= 3, 60)
 
 
 def test_sigterm_ends_within_five_seconds_and_is_journaled(make_board):
