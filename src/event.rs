@@ -499,4 +499,13 @@ pub enum Kind {
         read: u64,
         written: u64,
     },
+    /// The management engine of a machine called in (CIRA) and is reached through its tunnel from now on.
+    CiraOpened {
+        machine: String,
+        from: String,
+    },
+    CiraClosed {
+        machine: String,
+        reason: String,
+    },
 }

@@ -368,7 +368,9 @@ impl fmt::Display for Kind {
             | Self::MachineLogged { .. }
             | Self::IderOpened { .. }
             | Self::IderLost { .. }
-            | Self::IderClosed { .. } => power::write(self, f),
+            | Self::IderClosed { .. }
+            | Self::CiraOpened { .. }
+            | Self::CiraClosed { .. } => power::write(self, f),
         }
     }
 }

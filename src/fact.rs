@@ -52,6 +52,10 @@ pub enum Fact {
     IderGone {
         machine: String,
     },
+    Cira(CiraTunnel),
+    CiraGone {
+        machine: String,
+    },
 }
 
 /// What a link is to us.
@@ -362,4 +366,14 @@ pub struct IderDrive {
     pub written: u64,
     /// The block that was touched last: 2048 bytes on a CD, 512 on a floppy.
     pub last_block: Option<u32>,
+}
+
+/// The tunnel that the management engine of a machine has opened to this board.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CiraTunnel {
+    pub machine: String,
+    pub from: String,
+    pub since: Timestamp,
+    /// Ports that it takes streams to.
+    pub ports: Vec<u16>,
 }

@@ -12,6 +12,7 @@ pub mod amt;
 pub mod api;
 pub mod bmc;
 pub mod bus;
+pub mod cira;
 pub mod cli;
 pub mod clock;
 pub mod command;

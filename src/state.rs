@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 use crate::clock::Timestamp;
 use crate::fact::{
-    Console, Door, Fact, Guard, Ider, Link, LinkRole, Machine, Owner, Pdu, SerialPort, Uplink,
-    UplinkPhase, Ups,
+    CiraTunnel, Console, Door, Fact, Guard, Ider, Link, LinkRole, Machine, Owner, Pdu, SerialPort,
+    Uplink, UplinkPhase, Ups,
 };
 
 /// Everything a door shows. Maps are keyed by the name that oobd.toml gives (links by interface).
@@ -38,6 +38,8 @@ pub struct State {
     pub machines: BTreeMap<String, Machine>,
     /// Drives that machines get from this board, by machine.
     pub ider: BTreeMap<String, Ider>,
+    /// Tunnels that machines have opened to this board, by machine.
+    pub cira: BTreeMap<String, CiraTunnel>,
 }
 
 impl State {
@@ -64,6 +66,8 @@ impl State {
             Fact::MachineGone { name } => self.machines.remove(&name).is_some(),
             Fact::Ider(ider) => put(&mut self.ider, ider.machine.clone(), ider),
             Fact::IderGone { machine } => self.ider.remove(&machine).is_some(),
+            Fact::Cira(cira) => put(&mut self.cira, cira.machine.clone(), cira),
+            Fact::CiraGone { machine } => self.cira.remove(&machine).is_some(),
         };
         self.oob = self.working_networks() > 1;
         news

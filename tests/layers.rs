@@ -114,8 +114,10 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             &["amt", "http", "ipmi", "pin", "state", "tcp", "tls", "wol"],
         ],
     ),
-    ("ider", &[DEVICE, &["amt", "http", "pin"]]),
-    ("screen", &[DEVICE, &["amt", "http", "pin", "rfb"]]),
+    ("ider", &[DEVICE, &["amt", "http", "pin", "tcp"]]),
+    // Machines that call in instead of being called: their tunnels, and who may have one.
+    ("cira", &[DEVICE, &["access", "amt", "tcp", "tls"]]),
+    ("screen", &[DEVICE, &["amt", "http", "pin", "rfb", "tcp"]]),
     // Writes what `transcript` reads.
     (
         "console",
@@ -151,8 +153,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             DEVICE,
             DOOR,
             &[
-                "api", "bmc", "console", "control", "ider", "link", "plain", "power", "screen",
-                "ssh", "uplink",
+                "api", "bmc", "cira", "console", "control", "ider", "link", "plain", "power",
+                "screen", "ssh", "uplink",
             ],
         ],
     ),

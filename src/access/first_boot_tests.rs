@@ -64,6 +64,7 @@ fn house() -> (tempfile::TempDir, Dirs, Config) {
         pdus: vec![],
         upses: vec![],
         machines: vec![],
+        cira: None,
         users: vec![],
     };
     (root, dirs, config)

@@ -29,6 +29,7 @@ use tokio::sync::watch;
 use crate::config::Machine;
 use crate::state::State;
 use crate::supervisor::context::Context;
+use crate::tcp::Tunnels;
 
 use way::{Setting, Way};
 
@@ -36,14 +37,15 @@ use way::{Setting, Way};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {}
 
-/// Runs the owner of one machine until stopped. `lan` is the interface that controllers are reached by.
+/// Runs the owner of one machine until stopped. `lan` is the interface that controllers are reached by,
+/// `tunnels` has those that call in.
 ///
 /// # Errors
 /// None today.
 pub async fn run(
     ctx: Context,
     machine: Machine,
-    lan: String,
+    (lan, tunnels): (String, Tunnels),
     state: watch::Receiver<State>,
 ) -> Result<(), Error> {
     let setting = Setting {
@@ -53,7 +55,7 @@ pub async fn run(
         tracker: &ctx.tracker,
     };
     let ways = machine.methods.iter().filter_map(|method| {
-        let device = methods::open(*method, &ctx, &machine, &lan, &state)?;
+        let device = methods::open(*method, &ctx, &machine, (&lan, &tunnels), &state)?;
         Some(Way::spawn(method.word(), method.is_bmc(), device, &setting))
     });
     let ways = ways.collect();

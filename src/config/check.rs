@@ -60,15 +60,12 @@ pub(super) fn uplinks_unsaid(lan: &Lan, mode: Mode) -> Vec<Uplink> {
 
 pub(super) fn consoles(
     table: &Table<'_>,
-    ssh_port: u16,
-    https_port: u16,
+    doors: &[(u16, &str)],
     resolver: &Resolver<'_>,
     machines: &Machines,
 ) -> Vec<Console> {
-    let mut ports = BTreeMap::from([
-        (ssh_port, "ssh".to_owned()),
-        (https_port, "https".to_owned()),
-    ]);
+    let doors = doors.iter().map(|(port, name)| (*port, (*name).to_owned()));
+    let mut ports: BTreeMap<u16, String> = doors.collect();
     let mut numbers = BTreeMap::new();
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
     let mut consoles = Vec::new();

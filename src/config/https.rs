@@ -41,20 +41,8 @@ impl Https {
         let mut https = Self::default();
         let port = table.take("port");
         let idle = table.take("idle");
-        let certificate = table.take("certificate");
-        let key = table.take("key");
         let ui = table.take("ui");
-        match (&certificate, &key) {
-            (Some(_), None) => table.missing(
-                "`certificate` needs its private key".to_owned(),
-                "add key = \"@file:…\"",
-            ),
-            (None, Some(_)) => table.missing(
-                "`key` needs its certificate".to_owned(),
-                "add certificate = \"@file:…\"",
-            ),
-            _ => {}
-        }
+        let pair = take_pair(&mut table);
         table.finish();
         if let Some(port) = port.and_then(|field| field.number(1..=u16::MAX)) {
             https.port = port;
@@ -66,9 +54,7 @@ impl Https {
         if let Some(ui) = ui.and_then(|field| field.parsed(directory)) {
             https.ui = ui;
         }
-        if let (Some(certificate), Some(key)) = (certificate, key) {
-            https.pair = read_pair(&certificate, &key, resolver);
-        }
+        https.pair = pair.and_then(|pair| read_pair(&pair, resolver));
         https
     }
 }
@@ -82,7 +68,28 @@ fn directory(text: &str) -> Result<PathBuf, String> {
     Ok(path.to_owned())
 }
 
-fn read_pair(certificate: &Field<'_>, key: &Field<'_>, resolver: &Resolver<'_>) -> Option<Pair> {
+/// Takes `certificate` and `key`, which go together, from a section that has them.
+pub(super) fn take_pair<'a>(table: &mut Table<'a>) -> Option<(Field<'a>, Field<'a>)> {
+    match (table.take("certificate"), table.take("key")) {
+        (Some(certificate), Some(key)) => return Some((certificate, key)),
+        (Some(_), None) => table.missing(
+            "`certificate` needs its private key".to_owned(),
+            "add key = \"@file:…\"",
+        ),
+        (None, Some(_)) => table.missing(
+            "`key` needs its certificate".to_owned(),
+            "add certificate = \"@file:…\"",
+        ),
+        (None, None) => {}
+    }
+    None
+}
+
+/// Reads what [`take_pair`] took.
+pub(super) fn read_pair(
+    (certificate, key): &(Field<'_>, Field<'_>),
+    resolver: &Resolver<'_>,
+) -> Option<Pair> {
     // Both, so that faults of both are told.
     let (chain, secret) = (resolver.text(certificate), resolver.text(key));
     // A secret of the board that is not here counts as good.

@@ -15,7 +15,7 @@ mod ipmi;
 mod redfish;
 mod wol;
 
-pub use amt::Amt;
+pub use amt::{Amt, AmtAt, CiraLogin};
 pub use ipmi::Ipmi;
 pub use redfish::Redfish;
 pub use wol::Wol;
@@ -274,6 +274,30 @@ pub(super) fn consoles_of(
         (name, (has.contains(&true), by))
     };
     named.iter().map(one).collect()
+}
+
+/// Notes machines that call in while nobody listens, and two that are the same device.
+pub(super) fn check_callers(table: &Table<'_>, listens: bool) {
+    let mut seen: Vec<(String, String)> = Vec::new();
+    for (name, machine) in table.named() {
+        let Some(cira) = machine.inner(&["amt", "cira"]) else {
+            continue;
+        };
+        if !listens {
+            cira.wrong_so(
+                "nobody listens for its calls",
+                "add a section [cira], which may be empty",
+            );
+        }
+        let Some(field) = cira.inner(&["uuid"]) else {
+            continue;
+        };
+        let uuid = field.str().unwrap_or_default().to_ascii_lowercase();
+        if let Some((_, first)) = seen.iter().find(|(one, _)| *one == uuid) {
+            field.wrong(format!("is `machine.{first}` already"));
+        }
+        seen.push((uuid, name.text()));
+    }
 }
 
 /// Notes outlets whose PDU is not there. `known` are the names of all `[pdu.…]` sections.

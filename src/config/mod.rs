@@ -5,6 +5,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 mod check;
+mod cira;
 mod console;
 mod device;
 mod escape;
@@ -25,11 +26,12 @@ mod user;
 mod values;
 
 pub use crate::line::{Flow, Line, Parity};
+pub use cira::Cira;
 pub use console::{Console, Discover, Network, PlainDoor, PlainKind, Sessions, Sharing};
 pub use device::{Device, Ssh};
 pub use https::{Https, Pair};
 pub use lan::{Lan, LanAddress};
-pub use machine::{Amt, Ipmi, Machine, Method, Redfish, Wol};
+pub use machine::{Amt, AmtAt, CiraLogin, Ipmi, Machine, Method, Redfish, Wol};
 pub use oob::{Mode, Oob, Probe};
 pub use pdu::{
     Gpio, GpioAt, GpioLine, Nut, OURS, ObjectId, OutletRef, POE, Pdu, PduKind, Powerman, Profile,
@@ -69,6 +71,8 @@ pub struct Config {
     pub pdus: Vec<Pdu>,
     pub upses: Vec<Ups>,
     pub machines: Vec<Machine>,
+    /// Where machines with AMT call in; `None`: nowhere.
+    pub cira: Option<Cira>,
     pub users: Vec<User>,
 }
 
@@ -90,6 +94,7 @@ impl Config {
             pdus: Vec::new(),
             upses: Vec::new(),
             machines: Vec::new(),
+            cira: None,
             users: Vec::new(),
         }
     }
@@ -198,7 +203,7 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
         ["device", "lan", "oob", "probe", "ssh", "https"].map(|key| root.take(key));
     let [uplinks, consoles, users] = ["uplink", "console", "user"].map(|key| root.take(key));
     let [transcripts, syslog] = ["transcripts", "syslog"].map(|key| root.take(key));
-    let [pdus, upses, machines] = ["pdu", "ups", "machine"].map(|key| root.take(key));
+    let [pdus, upses, machines, cira] = ["pdu", "ups", "machine", "cira"].map(|key| root.take(key));
     root.finish();
 
     let transcripts = section(transcripts).map_or_else(Transcripts::default, Transcripts::read);
@@ -217,6 +222,15 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
     {
         field.wrong(format!("port {} is in use by `ssh` already", ssh.port));
     }
+    let listens = cira.is_some();
+    let cira_port = cira.as_ref().and_then(|field| field.inner(&["port"]));
+    let cira = section(cira).map(|table| Cira::read(table, resolver));
+    let taken = [(ssh.port, "ssh"), (https.port, "https")];
+    if let (Some(cira), Some(field)) = (&cira, cira_port)
+        && let Some((port, door)) = taken.iter().find(|(port, _)| *port == cira.port)
+    {
+        field.wrong(format!("port {port} is in use by `{door}` already"));
+    }
     let pdu_names = pdu::names(pdus.as_ref());
     let machine_names = pdu::names(machines.as_ref());
     let pdus = section(pdus).map_or_else(Vec::new, |table| {
@@ -227,12 +241,15 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
     let machine_section = machines.clone();
     let machines = section(machines).map_or_else(Vec::new, |table| {
         machine::check_outlets(&table, &pdu_names);
+        machine::check_callers(&table, listens);
         machine::machines(&table, resolver)
     });
     let sol = machine::consoles_of(machine_section.as_ref(), &machines);
     let consoles = section(consoles).map_or_else(Vec::new, |table| {
         pdu::check_outlets(&table, &pdu_names);
-        let mut consoles = check::consoles(&table, ssh.port, https.port, resolver, &sol);
+        let mut doors = taken.to_vec();
+        doors.extend(cira.as_ref().map(|cira| (cira.port, "cira")));
+        let mut consoles = check::consoles(&table, &doors, resolver, &sol);
         check::quotas(&table, &mut consoles, transcripts.total);
         consoles
     });
@@ -252,6 +269,7 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
         pdus,
         upses,
         machines,
+        cira,
         users,
     })
 }

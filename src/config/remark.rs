@@ -54,7 +54,8 @@ pub(super) fn remarks(config: &Config) -> Vec<String> {
                 "machine.{name}: http:// sends the password in the open"
             ));
         }
-        if machine.amt.as_ref().is_some_and(|amt| !amt.tls) {
+        let amt = machine.amt.as_ref();
+        if amt.is_some_and(|amt| !amt.tls && amt.caller().is_none()) {
             said.push(format!(
                 "machine.{name}: without TLS anybody on the LAN reads, and may change, what is asked of it"
             ));

@@ -6,6 +6,7 @@
 
 use crate::config::Console;
 use crate::supervisor::context::Context;
+use crate::tcp::Tunnels;
 
 use plug::Plugs;
 
@@ -43,12 +44,18 @@ pub enum Error {
     Channel { name: String },
 }
 
-/// Owns one console until it is stopped. A console on another host is reached by the interface `lan` and by no other.
+/// Owns one console until it is stopped. A console on another host is reached by the interface `lan` and by no other, or
+/// through the tunnel of its machine.
 ///
 /// # Errors
 /// [`Error`], only when something inside is broken; the supervisor starts it anew.
-pub async fn run(context: Context, console: Console, lan: &str, plugs: Plugs) -> Result<(), Error> {
-    let place = port::Place::new(&console, lan, plugs.roots.clone(), &context);
+pub async fn run(
+    context: Context,
+    console: Console,
+    (lan, tunnels): (&str, Tunnels),
+    plugs: Plugs,
+) -> Result<(), Error> {
+    let place = port::Place::new(&console, (lan, tunnels), plugs.roots.clone(), &context);
     owner::run(context, console, place, plugs).await
 }
 

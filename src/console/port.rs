@@ -18,6 +18,7 @@ use crate::event::Kind;
 use crate::line::{LineState, Order};
 use crate::pin::Pins;
 use crate::supervisor::context::Context;
+use crate::tcp::Tunnels;
 
 mod algorithms;
 mod amt_sol;
@@ -206,12 +207,19 @@ pub(super) struct Place {
     trust: Trust,
     /// The interface that consoles on other hosts are reached by.
     lan: Arc<str>,
+    /// Those of machines that call in.
+    tunnels: Tunnels,
     roots: Arc<Roots>,
 }
 
 impl Place {
     #[must_use]
-    pub(super) fn new(console: &Console, lan: &str, roots: Arc<Roots>, context: &Context) -> Self {
+    pub(super) fn new(
+        console: &Console,
+        (lan, tunnels): (&str, Tunnels),
+        roots: Arc<Roots>,
+        context: &Context,
+    ) -> Self {
         Self {
             transport: console.transport.clone(),
             trust: Trust {
@@ -219,6 +227,7 @@ impl Place {
                 tracker: context.tracker.clone(),
             },
             lan: lan.into(),
+            tunnels,
             roots,
         }
     }
@@ -247,7 +256,8 @@ impl Place {
                     SolBy::Ipmi(ipmi) => Box::pin(sol::open(port, lan, ipmi, wanted.take_over)),
                     SolBy::Amt(amt) => {
                         let pins = self.trust.pins.clone();
-                        Box::pin(amt_sol::open(port, lan, pins, wanted.machine, amt))
+                        let route = self.tunnels.route(&lan, amt.caller());
+                        Box::pin(amt_sol::open(port, route, pins, wanted.machine, amt))
                     }
                 }
             }

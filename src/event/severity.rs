@@ -44,6 +44,7 @@ impl Kind {
             | Self::UpsLost { .. }
             | Self::MachineLost { .. }
             | Self::IderLost { .. }
+            | Self::CiraClosed { .. }
             | Self::LeaseLost { .. } => Severity::Warning,
             Self::SupervisorStarted { .. }
             | Self::SupervisorReady { .. }
@@ -85,6 +86,7 @@ impl Kind {
             | Self::MachineFound { .. }
             | Self::IderOpened { .. }
             | Self::IderClosed { .. }
+            | Self::CiraOpened { .. }
             | Self::CommandGiven { .. } => Severity::Notice,
             Self::LinkUp { .. }
             | Self::LinkAdded { .. }

@@ -101,6 +101,12 @@ pub(super) fn write(kind: &Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f,
             "the redirected drives of machine {machine} were ejected by {by}: {read} bytes read, {written} written"
         ),
+        Kind::CiraOpened { machine, from } => {
+            write!(f, "the AMT of machine {machine} called in from {from}")
+        }
+        Kind::CiraClosed { machine, reason } => {
+            write!(f, "the tunnel of machine {machine} ended: {reason}")
+        }
         _ => Ok(()),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -20,6 +19,7 @@ use super::login::{Login, Scheme};
 use super::stream::{self, Pinned, Stream, Trust};
 use super::{Error, Reply, Request, Url};
 use crate::fault::chain;
+use crate::tcp::Route;
 
 /// Redirects that are followed for one request.
 const HOPS: usize = 3;
@@ -55,7 +55,7 @@ impl Default for Limits {
 /// A client of one device.
 pub struct Client {
     base: Url,
-    lan: Arc<str>,
+    route: Route,
     trust: Trust,
     login: Option<Login>,
     limits: Limits,
@@ -81,13 +81,13 @@ struct Broken {
 }
 
 impl Client {
-    /// A client of the device at `base`, reached by the interface `lan`. Opens nothing yet. By default connections are not
+    /// A client of the device at `base`, reached by the interface of the LAN or through its tunnel. Opens nothing yet. By default connections are not
     /// kept: management controllers choke on kept ones.
     #[must_use]
-    pub fn new(base: Url, lan: &str, trust: Trust) -> Self {
+    pub fn new(base: Url, route: impl Into<Route>, trust: Trust) -> Self {
         Self {
             base,
-            lan: lan.into(),
+            route: route.into(),
             trust,
             login: None,
             limits: Limits::default(),
@@ -254,7 +254,7 @@ impl Client {
                 done => return done.map_err(|broken| broken.error),
             }
         }
-        let opened = stream::open(url, &self.lan, &self.trust, self.limits.connect).await;
+        let opened = stream::open(url, &self.route, &self.trust, self.limits.connect).await;
         let (stream, pinned) = opened?;
         if pinned.is_some() {
             self.pinned = pinned;

@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -20,6 +19,7 @@ use tokio_rustls::rustls::{self, AlertDescription};
 use super::{Error, Url};
 use crate::fault::chain;
 use crate::pin::{Pins, Verdict};
+use crate::tcp::{Route, Wire};
 use crate::tls::LegacyStream;
 use crate::{tcp, tls};
 
@@ -86,22 +86,22 @@ pub struct Stream(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-    Legacy(Box<LegacyStream<TcpStream>>),
+    Plain(Wire),
+    Tls(Box<TlsStream<Wire>>),
+    Legacy(Box<LegacyStream<Wire>>),
 }
 
 impl Stream {
     /// A connection as it is.
     #[must_use]
-    pub fn plain(stream: TcpStream) -> Self {
-        Self(Kind::Plain(stream))
+    pub fn plain(stream: impl Into<Wire>) -> Self {
+        Self(Kind::Plain(stream.into()))
     }
 
     /// Can nobody on the way read along?
     #[must_use]
-    pub fn is_tls(&self) -> bool {
-        !matches!(self.0, Kind::Plain(_))
+    pub fn is_private(&self) -> bool {
+        !matches!(self.0, Kind::Plain(Wire::Tcp(_)))
     }
 }
 
@@ -111,7 +111,7 @@ impl Stream {
 /// Those of [`dial`].
 pub(super) async fn open(
     url: &Url,
-    lan: &str,
+    route: &Route,
     trust: &Trust,
     limit: Duration,
 ) -> Result<(Stream, Option<Pinned>), Error> {
@@ -119,18 +119,18 @@ pub(super) async fn open(
         host: url.authority(),
         address: url.address(),
         tls: url.is_tls(),
-        what: pin_name(url.address()),
+        what: url.pin_name(),
     };
-    dial(&to, lan, trust, limit).await
+    dial(&to, route, trust, limit).await
 }
 
-/// Connects by the LAN's interface within `limit`, and checks the key: before this is back, nothing is asked of anybody.
+/// Connects by this route within `limit`, and checks the key: before this is back, nothing is asked of anybody.
 ///
 /// # Errors
 /// [`Error::Unreached`], [`Error::Offline`], [`Error::Distrusted`], [`Error::Pin`].
 pub async fn dial(
     to: &Dial,
-    lan: &str,
+    route: &Route,
     trust: &Trust,
     limit: Duration,
 ) -> Result<(Stream, Option<Pinned>), Error> {
@@ -139,15 +139,15 @@ pub async fn dial(
             host: to.host.clone(),
             why,
         };
-        let stream = tcp::connect(lan, to.address).await.map_err(|error| {
+        let stream = route.connect(to.address).await.map_err(|error| {
             if error.kind() == ErrorKind::AddrNotAvailable {
                 return Error::Offline {
                     host: to.host.clone(),
                     why: error.to_string(),
                 };
             }
-            unreached(match error.raw_os_error() {
-                Some(libc::ENODEV) => format!("there is no interface {lan}"),
+            unreached(match (error.raw_os_error(), route) {
+                (Some(libc::ENODEV), Route::Lan(lan)) => format!("there is no interface {lan}"),
                 _ => tcp::reason(&error),
             })
         })?;
@@ -172,16 +172,16 @@ pub async fn dial(
 pub async fn secure(
     to: &Dial,
     trust: &Trust,
-    stream: TcpStream,
+    stream: impl Into<Wire>,
 ) -> Result<(Stream, Option<Pinned>), Error> {
-    let (stream, pinned) = Box::pin(shake(to, trust, stream)).await?;
+    let (stream, pinned) = Box::pin(shake(to, trust, stream.into())).await?;
     Ok((Stream(stream), pinned))
 }
 
 async fn shake(
     to: &Dial,
     trust: &Trust,
-    stream: TcpStream,
+    stream: Wire,
 ) -> Result<(Kind, Option<Pinned>), Error> {
     let (host, what) = (to.host.clone(), to.what.clone());
     let kept = |source| Error::Pin {
@@ -247,7 +247,7 @@ async fn modern(
     address: SocketAddr,
     expected: Option<String>,
     legacy: Legacy,
-    stream: TcpStream,
+    stream: Wire,
 ) -> Shaken {
     // Seen by the judge, told by us: the TLS library has no word for it.
     let found = Arc::new(OnceLock::new());
@@ -297,7 +297,7 @@ fn hint(error: &io::Error, legacy: Legacy) -> &'static str {
     }
 }
 
-async fn old(stream: TcpStream) -> Shaken {
+async fn old(stream: Wire) -> Shaken {
     match tls::shake_legacy(stream).await {
         Ok((stream, certificate)) => Shaken {
             stream: Ok(Kind::Legacy(Box::new(stream))),

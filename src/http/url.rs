@@ -1,7 +1,10 @@
-//! Where a device answers: scheme, address, path. Looks up no names: the board has none to ask about its LAN.
+//! Where a device answers: scheme, address or the name of its tunnel, path. Looks up no names: the board has none to ask about its LAN.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use super::stream::pin_name;
 
 /// Longest URL; devices hand out links of some hundred bytes.
 const LONGEST: usize = 8 * 1024;
@@ -28,6 +31,8 @@ pub enum BadUrl {
 pub struct Url {
     tls: bool,
     address: SocketAddr,
+    /// Stands for the address of a device that has none of its own.
+    name: Option<Arc<str>>,
     /// Path and query; begins with `/`, visible ASCII only.
     target: String,
 }
@@ -68,6 +73,7 @@ impl Url {
         Ok(Self {
             tls,
             address: address(authority, if tls { 443 } else { 80 })?,
+            name: None,
             target: escaped(target),
         })
     }
@@ -78,7 +84,37 @@ impl Url {
         Self {
             tls,
             address,
+            name: None,
             target: "/".into(),
+        }
+    }
+
+    /// The root of what answers at a port of a device that has no address, but a name and a way to it.
+    #[must_use]
+    pub fn named(tls: bool, name: &str, port: u16) -> Self {
+        Self {
+            name: Some(name.into()),
+            ..Self::of(tls, (Ipv4Addr::LOCALHOST, port).into())
+        }
+    }
+
+    /// The root of what answers so many ports above this one.
+    #[must_use]
+    pub fn above(&self, ports: u16) -> Self {
+        let mut above = self.clone();
+        above
+            .address
+            .set_port(self.address.port().saturating_add(ports));
+        above.target = "/".into();
+        above
+    }
+
+    /// Name of the key that answers here among the pins.
+    #[must_use]
+    pub fn pin_name(&self) -> String {
+        match &self.name {
+            Some(name) => format!("tls {name}:{}", self.address.port()),
+            None => pin_name(self.address),
         }
     }
 
@@ -131,6 +167,9 @@ impl Url {
     #[must_use]
     pub fn authority(&self) -> String {
         let usual = if self.tls { 443 } else { 80 };
+        if let Some(name) = &self.name {
+            return format!("{name}:{}", self.address.port());
+        }
         match (self.address.ip(), self.address.port()) {
             (IpAddr::V4(ip), port) if port == usual => ip.to_string(),
             (IpAddr::V6(ip), port) if port == usual => format!("[{ip}]"),

@@ -97,7 +97,7 @@ impl Plug {
         let host = self.host;
         let base = Url::parse(&format!("http://{host}/"));
         let base = base.map_err(|error| Fault::NotPossible(format!("{host}: {error}")))?;
-        let mut client = Client::new(base, &self.lan, self.trust.clone()).limits(Limits {
+        let mut client = Client::new(base, self.lan.as_str(), self.trust.clone()).limits(Limits {
             connect: Duration::from_secs(5),
             whole: Duration::from_secs(8),
             body: LONGEST,

@@ -20,6 +20,7 @@ use crate::http::{Legacy, Pinned, Trust};
 use crate::pin::Pins;
 use crate::rfb::{Input, Picture};
 use crate::supervisor::context::Context;
+use crate::tcp::Route;
 
 use desk::Desk;
 
@@ -47,18 +48,17 @@ enum Link {
 
 type Opened = Result<(Kvm, Option<Pinned>), Fault>;
 
-/// Runs the owner of one machine's screen until stopped. `lan` is the interface that it is reached by.
+/// Runs the owner of one machine's screen until stopped. `route` is the way to it.
 ///
 /// # Errors
 /// None today.
-pub async fn run(mut ctx: Context, machine: String, amt: Amt, lan: String) -> Result<(), Error> {
+pub async fn run(mut ctx: Context, machine: String, amt: Amt, route: Route) -> Result<(), Error> {
     let target = Arc::new(Target {
         machine: machine.clone(),
-        wsman: amt.address(),
-        tls: amt.tls,
+        wsman: amt.url(),
         user: amt.username,
         password: amt.password.expose().to_owned(),
-        lan: lan.as_str().into(),
+        route,
         trust: Trust {
             pins: Pins::new(&ctx.dirs.state),
             pin: amt.pin,

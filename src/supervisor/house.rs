@@ -9,14 +9,16 @@ use tokio::sync::watch;
 use super::context::{Context, Dirs};
 use super::owner::{Fault, Run, Spec};
 use crate::access::Directory;
+use crate::cira::{self, Caller};
 use crate::config::{
-    Amt, Config, Console, DoorPorts, Https, Lan, Machine, Oob, Pdu, PlainDoor, Probe, Ssh, Uplink,
-    Ups,
+    Amt, AmtAt, Cira, Config, Console, DoorPorts, Https, Lan, Machine, Oob, Pdu, PlainDoor, Probe,
+    Ssh, Uplink, Ups,
 };
 use crate::console::export::Keeping;
 use crate::console::plug::{self, Plugs, Roots};
 use crate::journal::Reader;
 use crate::state::Store;
+use crate::tcp::Tunnels;
 use crate::{api, bmc, console, control, ider, link, plain, power, screen, ssh, uplink};
 
 /// One owner with all of its configuration: two equal parts need no restart at a reload.
@@ -69,6 +71,12 @@ pub enum Part {
         lan: String,
         /// Addresses that machines of the configuration have, and their names.
         known: Vec<(IpAddr, String)>,
+    },
+    /// Where machines with AMT call in; who may is followed without a restart.
+    Cira {
+        cira: Cira,
+        /// Its name, for the certificate.
+        device: String,
     },
     /// A plain door of one console.
     Plain {
@@ -158,6 +166,10 @@ pub fn parts(config: &Config) -> Vec<Part> {
             lan: lan_interface.clone(),
         })
     }));
+    parts.extend(config.cira.clone().map(|cira| Part::Cira {
+        cira,
+        device: config.device.name.clone(),
+    }));
     parts.push(Part::Scan {
         lan: lan_interface.clone(),
         known: known(config),
@@ -191,7 +203,21 @@ pub fn parts(config: &Config) -> Vec<Part> {
 
 /// The machines that Intel AMT is configured of.
 fn known(config: &Config) -> Vec<(IpAddr, String)> {
-    let one = |machine: &Machine| Some((machine.amt.as_ref()?.host, machine.name.clone()));
+    let one = |machine: &Machine| Some((machine.amt.as_ref()?.host()?, machine.name.clone()));
+    config.machines.iter().filter_map(one).collect()
+}
+
+/// The machines that call in.
+fn callers(config: &Config) -> Vec<Caller> {
+    let one = |machine: &Machine| {
+        let AmtAt::Cira(login) = &machine.amt.as_ref()?.at else {
+            return None;
+        };
+        Some(Caller {
+            machine: machine.name.clone(),
+            login: login.clone(),
+        })
+    };
     config.machines.iter().filter_map(one).collect()
 }
 
@@ -228,6 +254,7 @@ impl Part {
             Self::Machine { machine, .. } => format!("machine.{}", machine.name),
             Self::Screen { machine, .. } => format!("screen.{machine}"),
             Self::Ider { machine, .. } => format!("ider.{machine}"),
+            Self::Cira { .. } => "cira".into(),
             Self::Scan { .. } => "scan".into(),
             Self::Plain { console, door } => format!("{}.{console}", door.kind),
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
@@ -269,18 +296,31 @@ impl Part {
             journal,
             plugs,
             https,
+            tunnels,
+            callers,
         } = doors;
         match self {
             Self::Ports => boxed(plug::run(ctx, plugs)),
             Self::Console { console, lan } => boxed(async move {
                 let lan = lan.unwrap_or_default();
-                console::run(ctx, console, &lan, plugs).await
+                console::run(ctx, console, (&lan, tunnels), plugs).await
             }),
             Self::Pdu { pdu, lan } => boxed(power::run(ctx, pdu, lan)),
             Self::Ups { ups, lan } => boxed(power::run_ups(ctx, ups, lan)),
-            Self::Machine { machine, lan } => boxed(bmc::run(ctx, machine, lan, store.watch())),
-            Self::Screen { machine, amt, lan } => boxed(screen::run(ctx, machine, amt, lan)),
-            Self::Ider { machine, amt, lan } => boxed(ider::run(ctx, machine, amt, lan)),
+            Self::Machine { machine, lan } => {
+                boxed(bmc::run(ctx, machine, (lan, tunnels), store.watch()))
+            }
+            Self::Screen { machine, amt, lan } => {
+                let route = tunnels.route(&lan, amt.caller());
+                boxed(screen::run(ctx, machine, amt, route))
+            }
+            Self::Ider { machine, amt, lan } => {
+                let route = tunnels.route(&lan, amt.caller());
+                boxed(ider::run(ctx, machine, amt, route))
+            }
+            Self::Cira { cira, device } => {
+                boxed(cira::run(ctx, cira, device, callers.subscribe(), tunnels))
+            }
             Self::Scan { lan, known } => boxed(bmc::scan::run(ctx, lan, known)),
             Self::Plain { console, door } => {
                 boxed(plain::run(ctx, console, door, access, store, journal))
@@ -356,6 +396,10 @@ pub struct Doors {
     pub plugs: Plugs,
     /// In force; followed by the HTTPS door, so that another certificate drops no connection.
     https: Arc<watch::Sender<Https>>,
+    /// Those that machines have opened to this board.
+    tunnels: Tunnels,
+    /// Machines that may; followed by the listener, so that another one drops no tunnel.
+    callers: Arc<watch::Sender<Vec<Caller>>>,
 }
 
 impl Doors {
@@ -368,6 +412,8 @@ impl Doors {
             journal,
             plugs: Plugs::new(Roots::default()),
             https: Arc::new(watch::Sender::new(config.https.clone())),
+            tunnels: Tunnels::default(),
+            callers: Arc::new(watch::Sender::new(callers(config))),
         }
     }
 
@@ -377,6 +423,12 @@ impl Doors {
         self.https.send_if_modified(|https| {
             let changed = *https != config.https;
             https.clone_from(&config.https);
+            changed
+        });
+        let fresh = callers(config);
+        self.callers.send_if_modified(|callers| {
+            let changed = *callers != fresh;
+            *callers = fresh;
             changed
         });
     }

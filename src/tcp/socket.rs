@@ -123,6 +123,12 @@ impl Cuttable {
         }
     }
 
+    /// Has the far side told at once, by a reset, when this is dropped: for a peer that says nothing any more, and would hold on.
+    pub fn reset_at_end(&self) {
+        // A socket that is gone needs no more.
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+    }
+
     /// Registers for the cut, too.
     fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
         self.token.is_cancelled() || self.cut.as_mut().poll(cx).is_ready()

@@ -4,11 +4,13 @@
 mod identity;
 mod judge;
 mod legacy;
+mod rsa;
 mod spki;
 
 pub use identity::{Bad, Identity, make};
 pub use judge::judged;
 pub use legacy::{LegacyStream, shake_legacy};
+pub use rsa::make_rsa;
 pub use spki::{is_key_pin, key_pin};
 
 use std::sync::Arc;

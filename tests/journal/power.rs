@@ -103,5 +103,13 @@ pub(crate) fn specimens() -> Vec<Kind> {
             read: 300,
             written: 1,
         },
+        Kind::CiraOpened {
+            machine: s("m"),
+            from: s("f"),
+        },
+        Kind::CiraClosed {
+            machine: s("m"),
+            reason: s("r"),
+        },
     ]
 }

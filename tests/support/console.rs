@@ -18,6 +18,7 @@ use oobd::fact;
 use oobd::journal::Limits;
 use oobd::state::{State, Store};
 use oobd::supervisor::context::{Context, Dirs, Pulse, Ready};
+use oobd::tcp::Tunnels;
 use serialport::SerialPort;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -127,7 +128,7 @@ impl Bench {
         let context = self.context(&format!("console.{}", self.console.name));
         let (console, plugs) = (self.console.clone(), self.plugs.clone());
         self.owner = Some(tokio::spawn(async move {
-            oobd::console::run(context, console, "eth0", plugs).await
+            oobd::console::run(context, console, ("eth0", Tunnels::default()), plugs).await
         }));
     }
 

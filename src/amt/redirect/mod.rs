@@ -1,13 +1,12 @@
-//! Redirection sessions of AMT: the machine's serial line (SOL), screen and keyboard (KVM), drives (IDER), each over a TCP
+//! Redirection sessions of AMT: the machine's serial line (SOL), screen and keyboard (KVM), drives (IDER), each over a
 //! connection of its own to port 16994, or 16995 with TLS. One session per service is all that a machine gives.
 //!
 //! Knows no console and no screen of ours. docs/amt-redirection.md
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::sync::Arc;
 
-use crate::http::{Dial, Trust, pin_name};
+use crate::http::{Dial, Trust, Url};
+use crate::tcp::Route;
 
 pub mod auth;
 mod error;
@@ -32,12 +31,11 @@ pub struct Target {
     /// As errors name it.
     pub machine: String,
     /// Where it speaks WS-Man.
-    pub wsman: SocketAddr,
-    pub tls: bool,
+    pub wsman: Url,
     pub user: String,
     pub password: String,
-    /// The interface of the LAN.
-    pub lan: Arc<str>,
+    /// The way to it.
+    pub route: Route,
     pub trust: Trust,
 }
 
@@ -50,13 +48,12 @@ impl fmt::Debug for Target {
 impl Target {
     /// Where to connect to. The key is the one of WS-Man: a machine has one certificate for both ports.
     fn dial(&self) -> Dial {
-        let port = self.wsman.port().saturating_add(ABOVE);
-        let address = SocketAddr::new(self.wsman.ip(), port);
+        let at = self.wsman.above(ABOVE);
         Dial {
-            host: address.to_string(),
-            address,
-            tls: self.tls,
-            what: pin_name(self.wsman),
+            host: at.authority(),
+            address: at.address(),
+            tls: at.is_tls(),
+            what: self.wsman.pin_name(),
         }
     }
 }

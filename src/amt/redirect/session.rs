@@ -46,7 +46,7 @@ impl Session {
         let machine = target.machine.clone();
         let opened = Box::pin(http::dial(
             &target.dial(),
-            &target.lan,
+            &target.route,
             &target.trust,
             CONNECT,
         ))
@@ -105,8 +105,8 @@ impl Session {
             let cnonce = format!("{:032x}", rand::random::<u128>());
             auth::answer(user, password, &challenge, &cnonce)
         } else if offered.contains(&auth::method::PLAIN) {
-            // Whoever stands in between could offer this method alone: nothing but TLS keeps the password from him.
-            if !self.stream.is_tls() {
+            // Whoever stands in between could offer this method alone: nothing but TLS (or a tunnel in it) keeps the password from him.
+            if !self.stream.is_private() {
                 return Err(Error::PlainOnly { machine });
             }
             auth::plain(user, password)

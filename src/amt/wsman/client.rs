@@ -7,6 +7,7 @@ use super::error::Error;
 use super::xml::{self, Element};
 use crate::clock::Instant;
 use crate::http::{self, Limits, Login, Method, Pinned, Request, Scheme, Trust, Url};
+use crate::tcp::Route;
 
 /// Firmware takes seconds while the host sleeps.
 const LIMITS: Limits = Limits {
@@ -31,13 +32,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the device at `base` (`http://10.0.0.9:16992` or `https://10.0.0.9:16993`), reached by the interface `lan`.
+    /// A client of the device at `base` (`http://10.0.0.9:16992` or `https://10.0.0.9:16993`), reached by this route.
     /// Opens nothing yet.
     #[must_use]
-    pub fn new(base: Url, lan: &str, trust: Trust, user: &str, password: &str) -> Self {
+    pub fn new(base: Url, route: Route, trust: Trust, user: &str, password: &str) -> Self {
         Self {
             host: format!("AMT {}", base.authority()),
-            http: http::Client::new(base, lan, trust)
+            http: http::Client::new(base, route, trust)
                 .login(Login::new(Scheme::Digest, user, password))
                 .limits(LIMITS)
                 .keep_alive(),

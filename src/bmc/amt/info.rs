@@ -172,20 +172,16 @@ fn words(found: &Element, names: &[&str]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The first three parts have their low byte first (SMBIOS 3.6 §7.2.1).
+/// Of 32 digits as firmware writes them.
 fn uuid(hex: &str) -> Option<String> {
     if hex.len() != 32 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    let order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-    let mut out = String::with_capacity(36);
-    for (at, byte) in order.into_iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            out.push('-');
-        }
-        out += hex.get(byte * 2..byte * 2 + 2)?;
+    let mut bytes = [0; 16];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok()?;
     }
-    Some(out.to_lowercase())
+    Some(crate::amt::uuid(&bytes))
 }
 
 #[cfg(test)]

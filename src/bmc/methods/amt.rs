@@ -9,11 +9,12 @@ use crate::bmc::trust::Keys;
 use crate::config::Amt as Wanted;
 use crate::event::Kind;
 use crate::fault::chain;
-use crate::http::{Legacy, Trust, Url};
+use crate::http::{Legacy, Trust};
 use crate::machine::amt::{AmtAsk, AmtTold};
 use crate::machine::{Boot, BootTarget};
 use crate::pin::Pins;
 use crate::reset::{PowerState, VERBS, Verb};
+use crate::tcp::Route;
 
 const SKILLS: &[Skill] = &[
     Skill::Power,
@@ -34,17 +35,16 @@ pub(super) struct Amt {
 
 impl Amt {
     #[must_use]
-    pub(super) fn new(wanted: &Wanted, lan: &str, state: &Path) -> Self {
+    pub(super) fn new(wanted: &Wanted, route: Route, state: &Path) -> Self {
         let pins = Pins::new(state);
         let trust = Trust {
             pins: pins.clone(),
             pin: wanted.pin.clone(),
             legacy: Legacy::asked(wanted.legacy_tls),
         };
-        let url = Url::of(wanted.tls, wanted.address());
         let (user, password) = (&wanted.username, wanted.password.expose());
         Self {
-            client: Client::new(url, lan, trust, user, password),
+            client: Client::new(wanted.url(), route, trust, user, password),
             keys: Keys::new(pins),
             source: BootTarget::None,
         }

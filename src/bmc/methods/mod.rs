@@ -12,6 +12,7 @@ use super::device::Device;
 use crate::config::{Machine, Method};
 use crate::state::State;
 use crate::supervisor::context::Context;
+use crate::tcp::Tunnels;
 
 /// The device of a method; `None` for one that oobd.toml says nothing of. Opens no connection yet.
 #[must_use]
@@ -19,7 +20,7 @@ pub(super) fn open(
     method: Method,
     ctx: &Context,
     machine: &Machine,
-    lan: &str,
+    (lan, tunnels): (&str, &Tunnels),
     state: &watch::Receiver<State>,
 ) -> Option<Box<dyn Device>> {
     Some(match method {
@@ -29,7 +30,11 @@ pub(super) fn open(
             Box::new(redfish::Redfish::new(wanted, lan, &dirs.state, tracker))
         }
         Method::Ipmi => Box::new(ipmi::Ipmi::new(machine.ipmi.clone()?, lan)),
-        Method::Amt => Box::new(amt::Amt::new(&machine.amt.clone()?, lan, &ctx.dirs.state)),
+        Method::Amt => {
+            let wanted = machine.amt.as_ref()?;
+            let route = tunnels.route(lan, wanted.caller());
+            Box::new(amt::Amt::new(wanted, route, &ctx.dirs.state))
+        }
         Method::Outlets => {
             let (outlets, commands) = (machine.outlets.clone(), ctx.commands.clone());
             let state = state.clone();

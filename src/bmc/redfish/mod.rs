@@ -145,7 +145,11 @@ impl Bmc {
             whole: access.patience.request,
             ..http::Limits::default()
         };
-        let client = Client::new(access.url.clone(), &access.lan, access.trust.clone());
+        let client = Client::new(
+            access.url.clone(),
+            access.lan.as_str(),
+            access.trust.clone(),
+        );
         let mut bmc = Self {
             host: access.url.authority(),
             client: client.limits(limits),

@@ -1,6 +1,5 @@
 //! Serial over LAN of AMT as a port: the console of a machine through its chipset. The protocol is in [`crate::amt::redirect`].
 
-use std::sync::Arc;
 use std::task::{self, Poll};
 
 use super::firmware::{Line, Machine};
@@ -11,25 +10,25 @@ use crate::config::Amt;
 use crate::fault::chain;
 use crate::http::{self, Legacy, Trust};
 use crate::pin::Pins;
+use crate::tcp::Route;
 
-/// Opens a session by the interface `lan` and the line in it.
+/// Opens a session by this route and the line in it.
 ///
 /// # Errors
 /// [`Error::Unreached`], [`Error::Refused`], [`Error::Taken`], [`Error::Distrusted`].
 pub(super) async fn open(
     port: String,
-    lan: Arc<str>,
+    route: Route,
     pins: Pins,
     machine: String,
     amt: Amt,
 ) -> Result<Box<dyn Port>, Error> {
     let target = Target {
         machine,
-        wsman: amt.address(),
-        tls: amt.tls,
+        wsman: amt.url(),
         user: amt.username,
         password: amt.password.expose().to_owned(),
-        lan,
+        route,
         trust: Trust {
             pins,
             pin: amt.pin,

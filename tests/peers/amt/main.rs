@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde_json::{Value, json};
 
 mod boot;
+mod cira;
 mod classes;
 mod http;
 mod identity;
@@ -139,7 +140,9 @@ fn main() {
         if line == "end" {
             break;
         }
-        let known = wsman::order(&machine, &line) || redirection::order(&line);
+        let known = cira::order(&machine, &line)
+            || wsman::order(&machine, &line)
+            || redirection::order(&line);
         tell(&json!({ "heard": line, "known": known }));
     }
 }

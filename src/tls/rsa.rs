@@ -1,0 +1,79 @@
+//! Certificates with RSA keys, for firmware that knows no other.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, date_time_ymd,
+};
+use rsa::RsaPrivateKey;
+use rsa::pkcs8::EncodePrivateKey as _;
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+/// What firmware of that age takes.
+const BITS: usize = 2048;
+
+/// Makes a certificate with a new RSA key for these names, signed by an authority of its own that can sign nothing more: its
+/// key is forgotten. As PEM: the key, the certificate, the authority. It holds as long as one of [`super::make`].
+///
+/// Takes seconds on a small board; blocks.
+///
+/// # Errors
+/// Why it could not be made.
+pub fn make_rsa(name: &str, others: &[&str]) -> Result<String, String> {
+    let said = |error: rcgen::Error| error.to_string();
+    let (root_key, key) = (new_key()?, new_key()?);
+    let mut root = parameters(&format!("oobd of {name}"), Vec::new())?;
+    root.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let names = std::iter::once(&name)
+        .chain(others)
+        .map(ToString::to_string);
+    let mut leaf = parameters(name, names.collect())?;
+    leaf.key_usages = vec![
+        KeyUsagePurpose::DigitalSignature,
+        KeyUsagePurpose::KeyEncipherment,
+    ];
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    leaf.use_authority_key_identifier_extension = true;
+    let signed = root.self_signed(&root_key).map_err(said)?;
+    let issuer = Issuer::from_params(&root, &root_key);
+    let certificate = leaf.signed_by(&key, &issuer).map_err(said)?;
+    Ok(format!(
+        "{}{}{}",
+        key.serialize_pem(),
+        certificate.pem(),
+        signed.pem()
+    ))
+}
+
+fn parameters(name: &str, names: Vec<String>) -> Result<CertificateParams, String> {
+    let mut parameters = CertificateParams::new(names).map_err(|error| error.to_string())?;
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::CommonName, name);
+    parameters.distinguished_name = subject;
+    // A board may start without a clock.
+    parameters.not_before = date_time_ymd(2020, 1, 1);
+    parameters.not_after = date_time_ymd(2049, 12, 31);
+    Ok(parameters)
+}
+
+fn new_key() -> Result<KeyPair, String> {
+    let key = RsaPrivateKey::new(&mut russh::keys::key::safe_rng(), BITS);
+    let key = key.map_err(|error| error.to_string())?;
+    let der = key.to_pkcs8_der().map_err(|error| error.to_string())?;
+    let der = PrivatePkcs8KeyDer::from(der.as_bytes());
+    KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_RSA_SHA256).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::Identity;
+
+    #[test]
+    fn what_is_made_can_be_used() {
+        let pem = make_rsa("rack7", &["localhost"]).unwrap();
+        Identity::from_pem(&pem, &pem).unwrap();
+        assert_eq!(pem.matches("BEGIN CERTIFICATE").count(), 2);
+        assert_eq!(pem.matches("PRIVATE KEY").count(), 2);
+    }
+}
