@@ -115,6 +115,7 @@ fn config(given: &Value) -> Config {
         pdus: vec![],
         upses: vec![],
         machines: vec![],
+        cira: None,
         users: vec![],
     }
 }
