@@ -11,8 +11,6 @@ from redirection_kit import Rack as AmtRack
 RAW, UUID = "44454c4c4b0010428033b6c04f504633", "4c4c4544-004b-4210-8033-b6c04f504633"
 CALLER, SECRET = "caller", "Call1ng!n"
 LOGIN = f'{{ uuid = "{UUID}", username = "{CALLER}", password = "{SECRET}" }}'
-# What the first board of a run has made for itself: an RSA key costs seconds.
-MADE = {}
 
 
 class Rack(AmtRack):
@@ -23,20 +21,17 @@ class Rack(AmtRack):
         self.dialled = 0
         return super().device(cira=calls, **more)
 
-    def config(self, keys="", more=""):
-        machine = f'[machine.db1]\namt = {{ cira = {LOGIN}, password = "{PASSWORD}"{keys} }}\n{FAST}'
+    def config(self, keys="", more="", poll="5s"):
+        machine = f'[machine.db1]\namt = {{ cira = {LOGIN}, password = "{PASSWORD}"{keys} }}\n'
+        machine += FAST.replace('"5s"', f'"{poll}"')
         return f'{CONFIG}[cira]\n{machine}[console.db1]\nsol = {{ machine = "db1" }}\n{more}'
 
-    def up(self, keys="", more="", **_):  # pylint: disable=arguments-differ
-        self.board = self.make_board(self.config(keys, more), netns=self.space.name)
-        state = self.board.work / "state"
-        for name, text in MADE.items():
-            (state / name).write_text(text)
+    def up(self, keys="", more="", poll="5s", **_):  # pylint: disable=arguments-differ
+        self.board = self.make_board(self.config(keys, more, poll), netns=self.space.name)
         self.board.start()
         wait_for("the LAN address", lambda: "10.79.0.5" in self.space("ip addr show dev eth0"), 60)
         self.door = wait_for("the listener", lambda: self.board.json("status")["doors"].get("cira"), 180)
-        self.root = state / "cira-root.pem"
-        MADE["cira.pem"] = (state / "cira.pem").read_text()
+        self.root = self.board.work / "state" / "cira-root.pem"
         return self.board
 
     def dial(self, **more):

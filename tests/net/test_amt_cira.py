@@ -3,12 +3,17 @@ import hashlib
 import os
 import socket
 import subprocess
+import types
 
 import pytest
+from api_kit import Door
 from board import in_namespace, wait_for
-from cira_kit import LOGIN, MADE, RAW, UUID, Rack
+from cira_kit import LOGIN, RAW, UUID, Rack
 from console_kit import CONFIG
 from redirection_kit import PASSWORD
+from rfb_kit import Viewer
+from ssh_kit import HASH
+from test_amt_kvm import colour
 
 
 @pytest.fixture
@@ -61,8 +66,31 @@ def test_power_boot_info_line_and_drives_go_through_the_tunnel(rack, call):
     wait_for("its goodbye", lambda: device.seen(cira="disconnect", n=number, reason=11), 60)
 
 
+def test_the_screen_goes_through_the_tunnel_beside_the_line_and_the_power(rack):
+    device = rack.device()
+    rack.up(more=f'[user.alice]\nrole = "administrator"\npassword = "{HASH}"\n')
+    number = rack.call(window=512)
+    door = Door(types.SimpleNamespace(board=rack.board))
+    viewer = Viewer(door, "db1", token=door.sign_in())
+    assert (viewer.name, viewer.size) == ("db1", (800, 600))
+    rack.opened()
+    session = rack.attach("db1")
+    wait_for("the session", lambda: rack.console("db1")["sessions"], 60)
+    for keysym, value in ((0x61, 0x61), (0x62, 0x62)):
+        viewer.key(keysym)
+        viewer.until(lambda value=value: viewer.pixel(5, 5) == colour(value))
+        rack.types(session, f"line {value}".encode())
+    rack.read()
+    power(rack, "reset")
+    # A picture is many windows long.
+    device.tell("KVMR colour 63488")
+    viewer.until(lambda: viewer.pixel(5, 5) == (255, 0, 0))
+    viewer.close()
+    wait_for("the end of the session", lambda: device.seen(service="KVMR", session="ended"), 90)
+    assert not device.seen(cira="closed", n=number)
+
+
 def test_what_is_shown_is_what_old_firmware_takes(rack):
-    MADE.clear()
     rack.device()
     rack.up()
 
@@ -133,22 +161,24 @@ def test_the_newest_call_wins_and_the_machine_works_on(rack):
 
 def test_what_a_device_may_not_send_ends_its_tunnel_only(rack):
     device = rack.device()
-    rack.up()
+    rack.up(poll="1h")
     number = rack.call()
-    rack.opened()
+    # Between two readings nobody looks at that connection, and what comes there has to wait.
+    rack.board.ctl("machine", "read", "db1", timeout=60)
+    rack.read()
     device.tell(f"cira flood {number}")
     assert rack.why_closed() == "it sent more on a channel than the window allows"
     ended = 1
     for raw, said in (("5e00000001ffffffff", "4294967295 bytes where 65536 is the most"), ("63", "unknown kind 99"),
                       ("05ffffffff", "256 is the most"), ("c0" + "00" * 12 + RAW + "00" * 64, "a second protocol version")):
         number = rack.call()
-        rack.read()
         device.tell(f"cira raw {number} {raw}")
         ended += 1
         assert said in rack.why_closed(ended)
     rack.call()
     rack.opened()
-    assert rack.board.process.poll() is None
+    rack.board.ctl("machine", "read", "db1", timeout=60)
+    rack.read()
 
 
 def test_nobody_listens_unless_it_is_said_and_who_is_removed_is_sent_away(rack):
