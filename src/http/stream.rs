@@ -178,11 +178,7 @@ pub async fn secure(
     Ok((Stream(stream), pinned))
 }
 
-async fn shake(
-    to: &Dial,
-    trust: &Trust,
-    stream: Wire,
-) -> Result<(Kind, Option<Pinned>), Error> {
+async fn shake(to: &Dial, trust: &Trust, stream: Wire) -> Result<(Kind, Option<Pinned>), Error> {
     let (host, what) = (to.host.clone(), to.what.clone());
     let kept = |source| Error::Pin {
         host: host.clone(),
