@@ -167,7 +167,7 @@ def test_headers_and_bodies_have_limits(house):
     token = door.sign_in()
     answer = door.ask("POST", "/api/command", {"WriteNote": {"text": "x" * 70_000}}, token=token)
     assert answer.status == 413 and "error" in answer.json()
-    answer = door.ask("GET", "/nothing", token=token)
+    answer = door.ask("GET", "/api/nothing", token=token)
     assert answer.status == 404 and answer.error
     assert door.ask("PUT", "/api/state", b"", token=token).status == 405
     for name, value in {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Cache-Control": "no-store"}.items():

@@ -89,6 +89,7 @@ def test_strangers_are_dropped_and_told_of_once(house):
         client = connect(house.board, 4001)
         assert ended(client) == b""
     welcome = inside(house.board, lambda: socket.create_connection(("127.0.0.1", 4001), 5, ("127.0.0.2", 0)))
+    house.sessions(1)
     house.core.say(b"hello")
     read_until(welcome, b"hello")
     refused = wait_for("events", lambda: house.happened("SignInRefused"))
