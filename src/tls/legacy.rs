@@ -1,10 +1,13 @@
 //! TLS as old firmware speaks it and nobody else should: versions 1.0 and 1.1, key exchange by RSA, CBC ciphers, SHA-1, keys of 1024 bits.
-//! By OpenSSL, the one place that knows it, for devices whose section says so. The best that a device can is what is spoken, so one
-//! that learns TLS 1.2 gets it. Judges no key: who shows which is for the caller, who has asked nothing yet.
+//! By OpenSSL, the one place that knows it, for devices whose section says so; and the kind of key that old firmware knows.
+//! The best that a device can is what is spoken, so one that learns TLS 1.2 gets it. Judges no key: who shows which is for
+//! the caller, who has asked nothing yet.
 
 use std::pin::Pin;
 
 use openssl::error::ErrorStack;
+use openssl::pkey::PKey;
+use openssl::rsa::Rsa;
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslOptions, SslVerifyMode, SslVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -34,6 +37,16 @@ where
     let shown = certificate.ok_or("it showed no certificate")?.to_der();
     let shown = shown.map_err(|error| format!("OpenSSL: {error}"))?;
     Ok((stream, shown))
+}
+
+/// A new RSA key, as PKCS #8 in DER, for a certificate that old firmware is shown: it knows no other kind, and ring makes none.
+///
+/// # Errors
+/// Why it could not be made.
+pub(super) fn rsa_key(bits: u32) -> Result<Vec<u8>, String> {
+    let key = Rsa::generate(bits).and_then(PKey::from_rsa);
+    let der = key.and_then(|key| key.private_key_to_pkcs8());
+    der.map_err(|error| format!("OpenSSL: {error}"))
 }
 
 fn client() -> Result<Ssl, ErrorStack> {

@@ -4,12 +4,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, date_time_ymd,
 };
-use rsa::RsaPrivateKey;
-use rsa::pkcs8::EncodePrivateKey as _;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
+use super::legacy;
+
 /// What firmware of that age takes.
-const BITS: usize = 2048;
+const BITS: u32 = 2048;
 
 /// Makes a certificate with a new RSA key for these names, signed by an authority of its own that can sign nothing more: its
 /// key is forgotten. As PEM: the key, the certificate, the authority. It holds as long as one of [`super::make`].
@@ -57,10 +57,7 @@ fn parameters(name: &str, names: Vec<String>) -> Result<CertificateParams, Strin
 }
 
 fn new_key() -> Result<KeyPair, String> {
-    let key = RsaPrivateKey::new(&mut russh::keys::key::safe_rng(), BITS);
-    let key = key.map_err(|error| error.to_string())?;
-    let der = key.to_pkcs8_der().map_err(|error| error.to_string())?;
-    let der = PrivatePkcs8KeyDer::from(der.as_bytes());
+    let der = PrivatePkcs8KeyDer::from(legacy::rsa_key(BITS)?);
     KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_RSA_SHA256).map_err(|error| error.to_string())
 }
 
