@@ -156,19 +156,25 @@ impl Keys<'_> {
             Item::Command(_) => {}
             Item::Negotiate(verb, option) => {
                 if self.port.talk.hear(verb, option)? == Some(Change::Theirs(COM_PORT, true)) {
-                    let notice = self.port.shadow().agree(&self.now());
-                    if let Some(notice) = notice {
-                        self.port.say(&notice)?;
-                    }
+                    self.agree()?;
                 }
             }
             Item::Sub(COM_PORT, payload) => match Message::parse(Side::Client, &payload) {
-                Some(message) => self.message(message)?,
+                Some(message) => {
+                    // pyserial never says WILL when our DO is there before it has begun to ask: it takes that for an answer.
+                    self.agree()?;
+                    self.message(message)?;
+                }
                 None => tracing::debug!(peer = %self.peer, ?payload, "no RFC 2217"),
             },
             Item::Sub(..) => {}
         }
         Ok(None)
+    }
+
+    fn agree(&self) -> Result<(), Gone> {
+        let notice = self.port.shadow().agree(&self.now());
+        notice.map_or(Ok(()), |notice| self.port.say(&notice))
     }
 
     fn message(&mut self, message: Message) -> Result<(), Gone> {

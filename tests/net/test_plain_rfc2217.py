@@ -173,6 +173,15 @@ def test_a_client_hears_what_another_changes_only_after_it_has_asked(house):
     assert read_until(quiet, b"done") == b"done"
 
 
+def test_who_uses_the_option_without_a_word_has_agreed_to_it(house):
+    """pyserial, when our DO is there before it has begun to ask."""
+    house = house()
+    client = connect(house.board, 5001)
+    read_until(client, b"\xff\xfd\x2c")
+    client.sendall(message(1, 0, 0, 0, 0))
+    assert read_until(client, message(101, 0, 1, 0xc2, 0)) == message(107, 0xb0) + message(101, 0, 1, 0xc2, 0)
+
+
 def test_a_flood_of_questions_from_one_who_does_not_read_ends_it(house):
     house = house()
     client = connect(house.board, 5001)
