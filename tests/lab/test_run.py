@@ -53,6 +53,11 @@ def test_ctrl_c_ends_at_once_and_leaves_nothing():
             assert p.poll() is None and time.monotonic() < deadline
             time.sleep(0.5)
         os.killpg(p.pid, signal.SIGINT)
-        p.communicate(timeout=90)
-        assert p.returncode == 0
+        try:
+            _, err = p.communicate(timeout=90)
+        except subprocess.TimeoutExpired:
+            os.killpg(p.pid, signal.SIGTERM)
+            _, err = p.communicate()
+            raise AssertionError(f"it went on: {err[-4000:]}") from None
+        assert p.returncode == 0, err[-4000:]
         assert os.listdir(folder) == [] and qemus(folder) == []
