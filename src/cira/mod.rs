@@ -91,7 +91,14 @@ pub async fn run(
     drop(making);
     let acceptor = TlsAcceptor::from(certificate::server(&identity)?);
     let listener = tcp::listen(port).map_err(|source| Error::Listen { port, source })?;
-    let _shown = Shown::new(&ctx, tcp::address(&listener, port), identity.fingerprint());
+    let address = tcp::address(&listener, port);
+    let fingerprint = format!("SHA256:{}", identity.fingerprint());
+    tracing::info!(address, fingerprint, "devices may call in");
+    let _shown = ctx.show(Door {
+        name: "cira".into(),
+        address,
+        fingerprint: Some(fingerprint),
+    });
     let house = Arc::new(House {
         name: ctx.name.clone(),
         bus: ctx.bus.clone(),
@@ -120,29 +127,6 @@ pub async fn run(
         tracing::warn!("tunnels were cut off");
     }
     Ok(())
-}
-
-/// The listener in the state, for as long as it is open.
-struct Shown(Bus);
-
-impl Shown {
-    fn new(ctx: &Context, address: String, fingerprint: String) -> Self {
-        let fingerprint = format!("SHA256:{fingerprint}");
-        tracing::info!(address, fingerprint, "devices may call in");
-        ctx.observe(Fact::Door(Door {
-            name: "cira".into(),
-            address,
-            fingerprint: Some(fingerprint),
-        }));
-        Self(ctx.bus.clone())
-    }
-}
-
-impl Drop for Shown {
-    fn drop(&mut self) {
-        let name = "cira".into();
-        self.0.observe(Fact::DoorGone { name });
-    }
 }
 
 /// Takes one connection, or drops it at once: before anything is allocated for it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::command::Command;
-use crate::control::resolve;
+use crate::control::{resolve, switches};
 use crate::fact::{DevicePhase, Outlet, Pdu};
 use crate::reset::{Action, Outcome, PowerState, Verb as Power};
 use crate::state::State;
@@ -109,17 +109,7 @@ async fn begin(
     form: Form,
     face: &mut Face,
 ) -> Result<(), Failure> {
-    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (pdu, outlet) in wanted {
-        groups.entry(pdu).or_default().push(outlet.key.clone());
-    }
-    for (pdu, outlets) in groups {
-        let command = Command::SwitchOutlets {
-            pdu: pdu.to_owned(),
-            outlets,
-            verb,
-            cut_myself,
-        };
+    for command in switches(wanted, verb, cut_myself) {
         give(client, command, form, face).await?;
     }
     Ok(())

@@ -32,7 +32,7 @@ use crate::supervisor::context::Context;
 
 pub use act::Outcome;
 pub use follow::Follow;
-pub use outlets::resolve;
+pub use outlets::{resolve, switches};
 pub use power::PersonsPower;
 pub use rights::needed;
 pub use serve::{Caller, House, Identity, serve};

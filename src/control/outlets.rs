@@ -99,18 +99,8 @@ pub(super) async fn begin_all(
 ) -> Result<Vec<Begun>, Response> {
     let state = house.state_for(person);
     let wanted = resolve(&state, words).map_err(|why| Response::Refused(Refusal::Failed(why)))?;
-    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (pdu, outlet) in &wanted {
-        groups.entry(pdu).or_default().push(outlet.key.clone());
-    }
     let mut all = Vec::new();
-    for (pdu, outlets) in groups {
-        let command = Command::SwitchOutlets {
-            pdu: pdu.to_owned(),
-            outlets,
-            verb,
-            cut_myself,
-        };
+    for command in switches(&wanted, verb, cut_myself) {
         match begin(house, person, &caller.from, command).await {
             Ok(begun) => all.extend(begun),
             Err(Outcome::Refused(refusal)) => return Err(Response::Refused(refusal)),
@@ -119,6 +109,27 @@ pub(super) async fn begin_all(
         }
     }
     Ok(all)
+}
+
+/// What each PDU is to do for a verb on these outlets.
+pub fn switches(
+    wanted: &[(&str, &Outlet)],
+    verb: Verb,
+    cut_myself: bool,
+) -> impl Iterator<Item = Command> {
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (pdu, outlet) in wanted {
+        let group = groups.entry((*pdu).to_owned()).or_default();
+        group.push(outlet.key.clone());
+    }
+    groups
+        .into_iter()
+        .map(move |(pdu, outlets)| Command::SwitchOutlets {
+            pdu,
+            outlets,
+            verb,
+            cut_myself,
+        })
 }
 
 /// The answer about them, once all are over.

@@ -19,10 +19,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Directory;
-use crate::bus::Bus;
 use crate::config::{PlainDoor, PlainKind};
 use crate::event::Kind;
-use crate::fact::{Door, Fact};
+use crate::fact::Door;
 use crate::journal;
 use crate::state::Store;
 use crate::supervisor::context::Context;
@@ -57,15 +56,11 @@ pub async fn run(
     let listener = tcp::listen(port).map_err(|source| Error::Listen { port, source })?;
     let address = tcp::address(&listener, port);
     tracing::info!(door = ctx.name, address, "open");
-    ctx.observe(Fact::Door(Door {
+    let _shown = ctx.show(Door {
         name: ctx.name.clone(),
         address,
         fingerprint: None,
-    }));
-    let _shown = Shown {
-        bus: ctx.bus.clone(),
-        name: ctx.name.clone(),
-    };
+    });
     ctx.ready.open();
 
     let house = Arc::new(House::new(&ctx, console, door, access, store, journal));
@@ -89,20 +84,6 @@ pub async fn run(
         tracing::warn!(door = ctx.name, "connections were cut off");
     }
     Ok(())
-}
-
-/// Takes the door out of the state when its owner ends, however it does.
-struct Shown {
-    bus: Bus,
-    name: String,
-}
-
-impl Drop for Shown {
-    fn drop(&mut self) {
-        self.bus.observe(Fact::DoorGone {
-            name: self.name.clone(),
-        });
-    }
 }
 
 /// Takes one connection, or drops it at once: before anything is allocated for it.

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::bus::{Bus, Durable};
 use crate::command::{Ask, Commands};
 use crate::event::Kind;
-use crate::fact::Fact;
+use crate::fact::{Door, Fact};
 
 /// Where oobd keeps things.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,31 @@ impl Context {
 
     pub fn observe(&self, fact: Fact) {
         self.bus.observe(fact);
+    }
+
+    /// Has a door in the state for as long as what is given back lives: an owner that ends takes it out, however it ends.
+    #[must_use]
+    pub fn show(&self, door: Door) -> Shown {
+        let shown = Shown {
+            bus: self.bus.clone(),
+            name: door.name.clone(),
+        };
+        self.observe(Fact::Door(door));
+        shown
+    }
+}
+
+/// A door that is in the state.
+#[derive(Debug)]
+pub struct Shown {
+    bus: Bus,
+    name: String,
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        let name = std::mem::take(&mut self.name);
+        self.bus.observe(Fact::DoorGone { name });
     }
 }
 

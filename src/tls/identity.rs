@@ -124,22 +124,25 @@ fn no_pem(what: &str, error: &pem::Error) -> String {
 /// Why it could not be made, such as no randomness.
 pub fn make(name: &str, others: &[&str]) -> Result<String, String> {
     let said = |e: rcgen::Error| e.to_string();
-    let names: Vec<String> = [name]
-        .iter()
-        .chain(others)
-        .map(ToString::to_string)
-        .collect();
-    let mut parameters = CertificateParams::new(names).map_err(said)?;
-    let mut subject = DistinguishedName::new();
-    subject.push(DnType::CommonName, name);
-    parameters.distinguished_name = subject;
-    parameters.not_before = date_time_ymd(2020, 1, 1);
-    parameters.not_after = date_time_ymd(2049, 12, 31);
+    let names = std::iter::once(&name).chain(others);
+    let mut parameters = parameters(name, names.map(ToString::to_string).collect())?;
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(said)?;
     let certificate = parameters.self_signed(&key).map_err(said)?;
     Ok(format!("{}{}", key.serialize_pem(), certificate.pem()))
+}
+
+/// What all certificates of this board have in common; `names` are those that it is good for.
+pub(super) fn parameters(name: &str, names: Vec<String>) -> Result<CertificateParams, String> {
+    let mut parameters = CertificateParams::new(names).map_err(|error| error.to_string())?;
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::CommonName, name);
+    parameters.distinguished_name = subject;
+    // A board may start without a clock.
+    parameters.not_before = date_time_ymd(2020, 1, 1);
+    parameters.not_after = date_time_ymd(2049, 12, 31);
+    Ok(parameters)
 }
 
 #[cfg(test)]

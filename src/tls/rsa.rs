@@ -1,11 +1,12 @@
 //! Certificates with RSA keys, for firmware that knows no other.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, date_time_ymd,
+    BasicConstraints, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_RSA_SHA256,
 };
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
+use super::identity::parameters;
 use super::legacy;
 
 /// What firmware of that age takes.
@@ -43,17 +44,6 @@ pub fn make_rsa(name: &str, others: &[&str]) -> Result<String, String> {
         certificate.pem(),
         signed.pem()
     ))
-}
-
-fn parameters(name: &str, names: Vec<String>) -> Result<CertificateParams, String> {
-    let mut parameters = CertificateParams::new(names).map_err(|error| error.to_string())?;
-    let mut subject = DistinguishedName::new();
-    subject.push(DnType::CommonName, name);
-    parameters.distinguished_name = subject;
-    // A board may start without a clock.
-    parameters.not_before = date_time_ymd(2020, 1, 1);
-    parameters.not_after = date_time_ymd(2049, 12, 31);
-    Ok(parameters)
 }
 
 fn new_key() -> Result<KeyPair, String> {
