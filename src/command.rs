@@ -436,10 +436,21 @@ pub enum Input {
     Who,
 }
 
+/// What an owner is asked, in the order in which it was.
+#[derive(Debug)]
+pub struct Asks(mpsc::Receiver<Box<Ask>>);
+
+impl Asks {
+    /// The next one; `None` once the owner of this name was replaced or removed. Cancel-safe per docs on `Receiver::recv()`.
+    pub async fn recv(&mut self) -> Option<Ask> {
+        self.0.recv().await.map(|ask| *ask)
+    }
+}
+
 /// The switchboard: owners register, everybody may ask. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Commands {
-    owners: Arc<RwLock<BTreeMap<String, mpsc::Sender<Ask>>>>,
+    owners: Arc<RwLock<BTreeMap<String, mpsc::Sender<Box<Ask>>>>>,
     /// Of machines; asked apart, for an answer has no words.
     pub screens: Screens,
 }
@@ -447,13 +458,14 @@ pub struct Commands {
 impl Commands {
     /// Opens (or, after a restart, replaces) the desk of the owner of this name.
     #[must_use]
-    pub fn register(&self, owner: &str) -> mpsc::Receiver<Ask> {
+    pub fn register(&self, owner: &str) -> Asks {
+        // Boxed: a channel has room for 32 from its first day, and few owners are ever asked twice at once.
         let (sender, receiver) = mpsc::channel(WAITING_ASKS);
         self.owners
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(owner.to_owned(), sender);
-        receiver
+        Asks(receiver)
     }
 
     /// Closes the desk of an owner that ended for good.
@@ -507,7 +519,9 @@ impl Commands {
             owner: owner.to_owned(),
         };
         let exchange = async {
-            desk.send(make(reply)).await.map_err(|_| no_answer())?;
+            desk.send(Box::new(make(reply)))
+                .await
+                .map_err(|_| no_answer())?;
             answer.await.map_err(|_| no_answer())?
         };
         timeout(ANSWER_LIMIT, exchange)

@@ -83,7 +83,7 @@ pub(super) async fn hold(
     length: Option<Duration>,
     cut: CancellationToken,
     mut asked: Asked,
-    stages: mpsc::Sender<Stage>,
+    stages: mpsc::Sender<Box<Stage>>,
 ) {
     let timed = length.and_then(|length| control.timed_break(length));
     let (fault, length) = match timed {
@@ -103,7 +103,7 @@ pub(super) async fn hold(
                     }
                 };
                 // The owner stops: nobody is left to tell.
-                let _ = stages.send(Stage::Begun(answer)).await;
+                let _ = stages.send(Box::new(Stage::Begun(answer))).await;
                 let limit = length.unwrap_or(LONGEST);
                 wait(limit, cut).await;
                 let held = begun.elapsed().min(limit);
@@ -121,7 +121,7 @@ pub(super) async fn hold(
         length,
         fault: fault.map(|error| fault::chain(&error)),
     };
-    let _ = stages.send(Stage::Over(over)).await;
+    let _ = stages.send(Box::new(Stage::Over(over))).await;
 }
 
 async fn apply(

@@ -138,7 +138,6 @@ impl Desk {
         let (output, handles) = pump::open(&self.stream, &request, writing.clone());
         let Handles {
             notes,
-            replays,
             word,
             cursor,
         } = handles;
@@ -148,7 +147,6 @@ impl Desk {
             session,
             input,
             notes: notes.clone(),
-            replays,
             word,
             writer: writing,
             end: ended,

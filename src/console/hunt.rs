@@ -62,7 +62,7 @@ pub(super) struct Hunt {
     pub commands: Commands,
     pub stream: Arc<Stream>,
     pub standing: watch::Receiver<LineState>,
-    pub errands: mpsc::Sender<Errand>,
+    pub errands: mpsc::Sender<Box<Errand>>,
     /// Somebody attached, or the port is gone.
     pub cut: CancellationToken,
     /// The device speaks by itself now: it is only listened to.
@@ -101,7 +101,7 @@ impl Hunt {
             }
         }
         // The owner stops: nobody is left to tell.
-        let _ = self.errands.send(Errand::Over(found)).await;
+        let _ = self.errands.send(Box::new(Errand::Over(found))).await;
     }
 
     async fn line(&self) -> Result<Line, String> {
@@ -188,7 +188,7 @@ impl Hunt {
         let mut heard = self.stream.watch();
         let from = *heard.borrow_and_update();
         if !self.chatty {
-            let typed = Errand::Type(Bytes::from_static(b"\r"));
+            let typed = Box::new(Errand::Type(Bytes::from_static(b"\r")));
             // A closed channel: the owner stops.
             self.errands.send(typed).await.map_err(|_| Stop::Cut)?;
         }

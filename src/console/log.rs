@@ -51,7 +51,7 @@ pub(super) async fn open(
             let mut ring = Ring::new(ring, base);
             ring.push(&tail);
             let stream = Arc::new(Stream::new(ring));
-            return (stream.clone(), log(name, Ok(store), stream, faults));
+            return (stream.clone(), log(Ok(store), stream, faults));
         }
         Err(fault) => fault,
     };
@@ -59,16 +59,11 @@ pub(super) async fn open(
     // The queue is empty: the owner has not begun.
     let _ = faults.try_send(Fault::Failed(fault));
     let stream = bare();
-    (stream.clone(), log(name, Err(place), stream, faults))
+    (stream.clone(), log(Err(place), stream, faults))
 }
 
-fn log(
-    name: &str,
-    store: Result<Store, Place>,
-    stream: Arc<Stream>,
-    faults: mpsc::Sender<Fault>,
-) -> Log {
-    match Writer::spawn(name, store, stream, faults.clone()) {
+fn log(store: Result<Store, Place>, stream: Arc<Stream>, faults: mpsc::Sender<Fault>) -> Log {
+    match Writer::spawn(store, stream, faults.clone()) {
         Ok(writer) => Log(Some(writer)),
         Err(error) => {
             let _ = faults.try_send(Fault::Failed(error.to_string()));

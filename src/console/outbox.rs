@@ -43,15 +43,16 @@ impl Then {
 
 /// The owner's end. The task ends when it is dropped and everything is journaled.
 #[derive(Debug)]
-pub(super) struct Outbox(mpsc::Sender<(Kind, Then)>);
+pub(super) struct Outbox(mpsc::Sender<Box<(Kind, Then)>>);
 
 impl Outbox {
     #[must_use]
     pub(super) fn spawn(context: &Context) -> Self {
-        let (sender, mut receiver) = mpsc::channel::<(Kind, Then)>(WAITING);
+        let (sender, mut receiver) = mpsc::channel::<Box<(Kind, Then)>>(WAITING);
         let (bus, source) = (context.bus.clone(), context.name.clone());
         context.tracker.spawn(async move {
-            while let Some((kind, then)) = receiver.recv().await {
+            while let Some(event) = receiver.recv().await {
+                let (kind, then) = *event;
                 deliver(&bus, &source, kind, then).await;
             }
         });
@@ -60,8 +61,8 @@ impl Outbox {
 
     /// Never waits.
     pub(super) fn publish(&self, kind: Kind, then: Then) {
-        if let Err(refused) = self.0.try_send((kind, then)) {
-            let (kind, then) = refused.into_inner();
+        if let Err(refused) = self.0.try_send(Box::new((kind, then))) {
+            let (kind, then) = *refused.into_inner();
             tracing::error!(
                 ?kind,
                 "the journal is too slow: this event is only in the log"

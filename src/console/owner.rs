@@ -88,6 +88,7 @@ pub(super) async fn run(
     place: Place,
     plugs: Plugs,
 ) -> Result<(), Error> {
+    // What is rare goes boxed through a channel: each has room for 32 from its first day.
     let (typed, mut typing) = mpsc::channel(2);
     let (reports, mut reported) = mpsc::channel(64);
     let (broken, mut stages) = mpsc::channel(1);
@@ -191,11 +192,11 @@ pub(super) async fn run(
             // cancel-safe per docs on Receiver::recv(); likewise
             Some(report) = reported.recv() => owner.report(report, &mut typing),
             // cancel-safe per docs on Receiver::recv(); the owner holds a sender
-            Some(stage) = stages.recv() => owner.break_stage(stage),
+            Some(stage) = stages.recv() => owner.break_stage(*stage),
             // cancel-safe per docs on Receiver::recv(); likewise
-            Some(settled) = settling.recv() => owner.settled(settled),
+            Some(settled) = settling.recv() => owner.settled(*settled),
             // cancel-safe per docs on Receiver::recv(); the owner holds a sender
-            Some(errand) = errands.recv() => owner.errand(errand),
+            Some(errand) = errands.recv() => owner.errand(*errand),
             // cancel-safe: a timer has nothing to lose
             () = hunt_due.ring(owner.hunts.due) => owner.discover(),
             // cancel-safe per docs on Receiver::changed(); `plugs` lives as long as this loop
@@ -213,7 +214,8 @@ pub(super) async fn run(
             () = fact_due.ring(owner.fact_due) => owner.tell_state(),
         }
     }
-    owner.stop(&mut reported).await;
+    // Boxed: it would double what each console keeps for all its life.
+    Box::pin(owner.stop(&mut reported)).await;
     Ok(())
 }
 
@@ -265,7 +267,7 @@ struct Owner<'a> {
     breaking: Option<CancellationToken>,
     /// Who asked for its end.
     break_enders: Vec<Answering>,
-    broken: mpsc::Sender<Stage>,
+    broken: mpsc::Sender<Box<Stage>>,
     /// Typed bytes that the port has not taken yet.
     output: Bytes,
     /// What is typed is kept in the transcript.

@@ -1,13 +1,13 @@
 //! What one session shows: the stream from its cursor on, gaps, notices, history once more. Moves only when its door asks
 //! for more, in the door's own task: what nobody asks for stays in the ring. Never types.
 
-use std::future::pending;
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::stream;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::patience::Cursor;
 use super::queries::Queries;
@@ -29,11 +29,32 @@ struct Note {
     text: String,
 }
 
+/// What waits for a session besides the stream. Two channels would take two kilobytes of every session for it.
+#[derive(Debug, Default)]
+struct Mail {
+    waiting: Mutex<Waiting>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    notes: VecDeque<Note>,
+    /// So many bytes of history once more.
+    replay: Option<u32>,
+}
+
+impl Mail {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing panics while it holds the lock.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Where a session is told something.
 #[derive(Clone, Debug)]
 pub(super) struct Notes {
     stream: Arc<Stream>,
-    notes: mpsc::Sender<Note>,
+    mail: Arc<Mail>,
 }
 
 impl Notes {
@@ -43,8 +64,19 @@ impl Notes {
             at: self.stream.end(),
             text: text.to_owned(),
         };
+        let mut waiting = self.mail.waiting();
         // A session that has not read 32 notices misses this one; its door shows what it still can.
-        let _ = self.notes.try_send(note);
+        if waiting.notes.len() < NOTES {
+            waiting.notes.push_back(note);
+        }
+        drop(waiting);
+        self.mail.wake.notify_one();
+    }
+
+    /// Has so many bytes of history shown once more, unless some are asked for already. Never waits.
+    pub(super) fn replay(&self, bytes: u32) {
+        self.mail.waiting().replay.get_or_insert(bytes);
+        self.mail.wake.notify_one();
     }
 }
 
@@ -52,8 +84,6 @@ impl Notes {
 #[derive(Debug)]
 pub(super) struct Handles {
     pub notes: Notes,
-    /// Asks for so many bytes of history once more.
-    pub replays: mpsc::Sender<u32>,
     /// Says why the session has ended, or is dropped when there is nothing to say. Closed when the door has left.
     pub word: oneshot::Sender<String>,
     /// How far the session has read.
@@ -66,8 +96,7 @@ pub(super) fn open(
     request: &Attach,
     writer: watch::Receiver<bool>,
 ) -> (Outputs, Handles) {
-    let (notes, noted) = mpsc::channel(NOTES);
-    let (replays, replayed) = mpsc::channel(1);
+    let mail = Arc::new(Mail::default());
     let (word, last) = oneshot::channel();
     let live = stream.end();
     let from = match request.start {
@@ -78,9 +107,8 @@ pub(super) fn open(
     let handles = Handles {
         notes: Notes {
             stream: stream.clone(),
-            notes,
+            mail: mail.clone(),
         },
-        replays,
         word,
         cursor: told.clone(),
     };
@@ -94,9 +122,8 @@ pub(super) fn open(
         offsets: request.offsets,
         // Where it begins, so that a client can come back before the device has said anything.
         reached: request.offsets.then_some(from),
-        notes: noted,
+        mail,
         note: None,
-        replays: replayed,
         replay: None,
         writer,
         queries: Queries::default(),
@@ -120,9 +147,8 @@ struct Pump {
     offsets: bool,
     /// An offset that is still to be told.
     reached: Option<u64>,
-    notes: mpsc::Receiver<Note>,
+    mail: Arc<Mail>,
     note: Option<Note>,
-    replays: mpsc::Receiver<u32>,
     replay: Option<Replay>,
     writer: watch::Receiver<bool>,
     queries: Queries,
@@ -151,13 +177,7 @@ impl Pump {
             }
             // The end first, then the note: what was said before a note is shown before it, never what came after.
             let end = *self.head.borrow_and_update();
-            if self.note.is_none() {
-                self.note = self.notes.try_recv().ok();
-            }
-            if self.replay.is_none() {
-                let asked = self.replays.try_recv().ok();
-                self.replay = asked.map(|bytes| self.replay(bytes));
-            }
+            self.open_mail();
             let output = self.step(end);
             self.told.store(self.cursor, Ordering::Relaxed);
             if let Some(output) = output {
@@ -167,15 +187,27 @@ impl Pump {
                 continue;
             }
             tokio::select! {
-                // cancel-safe per docs on Receiver::recv(); pending when the owner is gone, `word` tells that
-                note = recv(&mut self.notes), if self.note.is_none() => self.note = Some(note),
-                // cancel-safe per docs on Receiver::recv(); pending when the session's task is gone, `word` tells that
-                bytes = recv(&mut self.replays) => self.replay = Some(self.replay(bytes)),
+                // cancel-safe per docs on Notify::notified(): a permit is kept. What came is taken at the loop's begin
+                () = self.mail.wake.notified() => {}
                 // cancel-safe per docs on watch::Receiver::changed(); the stream lives as long as we hold it
                 _ = self.head.changed() => {}
                 // cancel-safe: it is not waited for again
                 word = &mut self.word => return Err(word.ok()),
             }
+        }
+    }
+
+    /// Takes the next note and the wish for history, where there is room for them.
+    fn open_mail(&mut self) {
+        let mut waiting = self.mail.waiting();
+        if self.note.is_none() {
+            self.note = waiting.notes.pop_front();
+        }
+        if self.replay.is_none()
+            && let Some(bytes) = waiting.replay.take()
+        {
+            drop(waiting);
+            self.replay = Some(self.replay(bytes));
         }
     }
 
@@ -265,12 +297,5 @@ impl Replay {
         self.at = read.next().max(self.at + 1);
         let bytes = Bytes::from(self.queries.strip(&read.bytes));
         (Output::Bytes(bytes), Some(self))
-    }
-}
-
-async fn recv<T>(receiver: &mut mpsc::Receiver<T>) -> T {
-    match receiver.recv().await {
-        Some(item) => item,
-        None => pending().await,
     }
 }

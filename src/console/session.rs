@@ -63,8 +63,6 @@ pub(super) struct Wire {
     pub input: mpsc::Receiver<Input>,
     /// What the person is told.
     pub notes: Notes,
-    /// Has history shown once more: so many bytes.
-    pub replays: mpsc::Sender<u32>,
     /// The last word, why the owner ended the session. Closed when the door has left.
     pub word: oneshot::Sender<String>,
     /// Is this session the writer?
@@ -92,7 +90,6 @@ pub(super) async fn run(mut wire: Wire) {
         notes: wire.notes,
         typed_at: wire.typed_at,
         idle: wire.idle.map(Idle::new),
-        replays: wire.replays,
         queue: VecDeque::new(),
         queued: 0,
         reminded: None,
@@ -123,7 +120,6 @@ struct Intake {
     notes: Notes,
     typed_at: Arc<AtomicU64>,
     idle: Option<Idle>,
-    replays: mpsc::Sender<u32>,
     queue: VecDeque<Bytes>,
     queued: usize,
     reminded: Option<Instant>,
@@ -201,8 +197,7 @@ impl Intake {
             Input::TakeWriter => Some(Report::TakeWriter { session }),
             Input::Who => Some(Report::Who { session }),
             Input::Replay { bytes } => {
-                // One that is asked for while another is shown is not wanted twice.
-                let _ = self.replays.try_send(bytes);
+                self.notes.replay(bytes);
                 None
             }
         }

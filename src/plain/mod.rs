@@ -139,10 +139,10 @@ async fn serve(
         }
         PlainKind::Rfc2217 => {
             slot.signed_in();
-            house.enter().await;
+            Box::pin(house.enter()).await;
             Box::pin(rfc2217::serve(&house, &wire, peer)).await;
-            house.leave().await;
+            Box::pin(house.leave()).await;
         }
     }
-    wire.hang_up().await;
+    Box::pin(wire.hang_up()).await;
 }

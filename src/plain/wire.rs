@@ -121,7 +121,9 @@ impl Wire {
             match self.stream.try_write(bytes) {
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    let writable = timeout(STALL_LIMIT, self.stream.writable()).await;
+                    let writable = timeout(STALL_LIMIT, self.stream.writable());
+                    // Boxed: few clients ever let us wait.
+                    let writable = Box::pin(writable).await;
                     writable.map_err(|_| Gone)?.map_err(|_| Gone)?;
                 }
                 Err(_) => return Err(Gone),

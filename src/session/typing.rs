@@ -65,7 +65,8 @@ impl<S: Screen, K: Keyboard> Typing<'_, S, K> {
                     }
                     let heard_now = heard_now?;
                     if heard_now == Heard::Eof {
-                        return self.drain(heard).await;
+                        // Boxed, as all that is rare: a session has its room for all its life.
+                        return Box::pin(self.drain(heard)).await;
                     }
                     if let Some(ended) = self.take(heard_now).await? {
                         return Ok(ended);

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bus::{Bus, Durable};
-use crate::command::{Ask, Commands};
+use crate::command::{Asks, Commands};
 use crate::event::Kind;
 use crate::fact::{Door, Fact};
 
@@ -35,7 +35,7 @@ pub struct Context {
     pub bus: Bus,
     pub commands: Commands,
     /// What others ask of this owner; closed never while the owner runs.
-    pub asks: mpsc::Receiver<Ask>,
+    pub asks: Asks,
     /// The owner ends soon after this is cancelled: within 3 s, hardware left safe.
     pub stop: CancellationToken,
     /// For tasks that the owner starts; the supervisor waits for them at the end.

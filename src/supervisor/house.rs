@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use futures::TryFutureExt;
 use tokio::sync::watch;
 
 use super::context::{Context, Dirs};
@@ -382,7 +383,8 @@ fn boxed<E>(run: impl Future<Output = Result<(), E>> + Send + 'static) -> Run
 where
     E: Into<Fault>,
 {
-    Box::pin(async { run.await.map_err(Into::into) })
+    // No `async` block, which would hold the future twice over.
+    Box::pin(run.err_into())
 }
 
 /// What doors share beyond a [`Context`]. Cheap to clone.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use self::context::Dirs;
@@ -22,7 +22,7 @@ use self::owner::{Kept, Shared};
 use crate::access::first_boot;
 use crate::bus::Bus;
 use crate::clock::{Instant, Timestamp};
-use crate::command::{Actor, Ask, Command, Commands, Refusal, Reply};
+use crate::command::{Actor, Ask, Asks, Command, Commands, Refusal, Reply};
 use crate::config::store::{self, Imported, Source};
 use crate::config::{Config, Problem};
 use crate::event::Kind;
@@ -141,11 +141,7 @@ impl Board {
     }
 
     /// Until a signal ends it; returns what did.
-    async fn serve(
-        &mut self,
-        signals: &mut Signals,
-        mut asks: mpsc::Receiver<Ask>,
-    ) -> &'static str {
+    async fn serve(&mut self, signals: &mut Signals, mut asks: Asks) -> &'static str {
         let mut pulse = systemd::pulse();
         loop {
             tokio::select! {

@@ -1,7 +1,6 @@
 //! A console owner on a pty farm: the real owner, a real journal, a pty master that plays the device.
 #![allow(unreachable_pub, dead_code, reason = "shared by the tests beside it")]
 
-use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -317,11 +316,20 @@ impl Session {
 }
 
 /// Names of the threads of this process.
-pub fn threads() -> BTreeSet<String> {
+pub fn threads() -> Vec<String> {
     std::fs::read_dir("/proc/self/task")
         .expect("proc")
         .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("comm")).ok())
         .map(|name| name.trim().to_owned())
+        .collect()
+}
+
+/// Files of this process that are open and have this in their path.
+pub fn open_files(part: &str) -> Vec<PathBuf> {
+    std::fs::read_dir("/proc/self/fd")
+        .expect("proc")
+        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+        .filter(|path| path.to_string_lossy().contains(part))
         .collect()
 }
 

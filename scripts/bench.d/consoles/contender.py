@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from .farm import Farm
-from .program import Program
+from .ssh import Ssh
 from .telnet import Rfc2217, Telnet
 from .websocket import WebSocket
 from .wire import Conserver as ConserverClient
@@ -147,7 +147,7 @@ class Sshd(Contender):
         self.until("listening", lambda: self.base in listening())
 
     def connect(self, _line, _door):
-        return Program(openssh(self.base, self.folder) + ["-l", "root", "127.0.0.1"], lambda: True)
+        return Ssh(self.base, self.folder, "root", lambda: True)
 
 
 class Websockify(Contender):
@@ -181,12 +181,6 @@ class Websockify(Contender):
     def kill(self):
         super().kill()
         self.relay.kill()
-
-
-def openssh(port, folder):
-    """OpenSSH's client with the key in that folder; the user and the host are to follow."""
-    return ["ssh", "-F", "none", "-T", "-p", port, "-i", folder / "key", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
-            "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder}/known_hosts", "-o", "LogLevel=ERROR"]
 
 
 class Ser2net(Contender):

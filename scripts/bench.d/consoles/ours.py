@@ -8,9 +8,9 @@ import threading
 
 from bench import REPO
 
-from .contender import Contender, openssh
+from .contender import Contender
 from .control import Control
-from .program import Program
+from .ssh import Ssh
 from .telnet import Rfc2217, Telnet
 from .websocket import WebSocket
 from .wire import Raw
@@ -117,9 +117,8 @@ class Oobd(Contender):
         return Control(self.folder / "run" / "control.sock", f"c{line}")
 
     def ssh(self, line):
-        argv = openssh(SSH_PORT, self.folder) + ["-l", f"bench:c{line}", "127.0.0.1"]
         before = self.sessions(line)
-        return Program(argv, lambda: self.sessions(line) - before)
+        return Ssh(SSH_PORT, self.folder, f"bench:c{line}", lambda: self.sessions(line) - before)
 
     def sessions(self, line):
         return {session["id"] for session in self.consoles()[f"c{line}"]["sessions"]}

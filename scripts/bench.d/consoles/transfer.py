@@ -102,10 +102,8 @@ def to_tty(client, master, stream, seconds, chunk=4096):
     while True:
         now = time.perf_counter()
         wants = now < stop or pending
-        # A program's standard input is another descriptor; it takes nothing when it is full, so asking it costs little.
-        pipe = not hasattr(client, "socket")
-        ready, free, _ = select.select([master], [client] if wants and not pipe else [], [], 0 if pipe and wants else 0.1)
-        if free or (pipe and wants):
+        ready, free, _ = select.select([master], [client] if wants else [], [], 0.1)
+        if free:
             if not pending:
                 piece = stream.take(sent, chunk)
                 pending, sent = client.wire(piece), sent + len(piece)

@@ -24,7 +24,7 @@ pub(super) struct HuntBook {
     config: Option<Discover>,
     /// Set while a hunt runs; ends it.
     running: Option<CancellationToken>,
-    errands: mpsc::Sender<Errand>,
+    errands: mpsc::Sender<Box<Errand>>,
     pub(super) due: Option<Instant>,
     heard_at: Option<Instant>,
     /// What the device calls itself.
@@ -32,7 +32,7 @@ pub(super) struct HuntBook {
 }
 
 impl HuntBook {
-    pub(super) fn new(config: Option<Discover>) -> (Self, mpsc::Receiver<Errand>) {
+    pub(super) fn new(config: Option<Discover>) -> (Self, mpsc::Receiver<Box<Errand>>) {
         let (errands, errand) = mpsc::channel(1);
         let book = Self {
             config,

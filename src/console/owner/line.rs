@@ -44,7 +44,7 @@ pub(super) struct Settled {
 pub(super) struct LineBook {
     waiting: VecDeque<Ordered>,
     busy: bool,
-    settled: mpsc::Sender<Settled>,
+    settled: mpsc::Sender<Box<Settled>>,
     /// Orders and breaks reach the port one at a time.
     pub(super) gate: Arc<Semaphore>,
     /// Counts openings, so that an answer about a port that is gone is known as such.
@@ -57,7 +57,7 @@ pub(super) struct LineBook {
 }
 
 impl LineBook {
-    pub(super) fn new(place: &Place) -> (Self, mpsc::Receiver<Settled>) {
+    pub(super) fn new(place: &Place) -> (Self, mpsc::Receiver<Box<Settled>>) {
         let (settled, settling) = mpsc::channel(1);
         let wire = place.serial().and_then(|serial| serial.cable);
         let now = Instant::now();
@@ -172,13 +172,12 @@ impl Owner<'_> {
                 Err(error) => Err(error),
             };
             // The owner stops: nobody is left to tell.
-            let _ = settled
-                .send(Settled {
-                    opening,
-                    ordered,
-                    outcome,
-                })
-                .await;
+            let came = Settled {
+                opening,
+                ordered,
+                outcome,
+            };
+            let _ = settled.send(Box::new(came)).await;
         });
     }
 

@@ -3,6 +3,7 @@
 //!
 //! A power cut may take the last seconds, never what was synced before.
 
+mod flusher;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -260,7 +260,7 @@ fn recording(dir: &Path, ring: usize) -> (Arc<Stream>, Writer, mpsc::Receiver<Fa
     let store = Store::open(dir, QUOTA).unwrap();
     let stream = Arc::new(Stream::new(Ring::new(ring, store.end())));
     let (faults, faulty) = mpsc::channel(4);
-    let writer = Writer::spawn("test", Ok(store), stream.clone(), faults).unwrap();
+    let writer = Writer::spawn(Ok(store), stream.clone(), faults).unwrap();
     (stream, writer, faulty)
 }
 
@@ -377,7 +377,7 @@ fn a_store_that_cannot_be_had_is_tried_again_and_nothing_of_the_ring_is_lost() {
         dir: place.clone(),
         quota: QUOTA,
     };
-    let writer = Writer::spawn("test", Err(wanted), stream.clone(), faults).unwrap();
+    let writer = Writer::spawn(Err(wanted), stream.clone(), faults).unwrap();
     stream.push(&sample(1000, 500));
     writer.received(stream.end());
     writer.mark(event("alice"));

@@ -1,16 +1,16 @@
-//! The thread that carries a console's stream to flash. It is a reader of the ring like any session: when storage
+//! Carries a console's stream to flash, in the thread of [`super::flusher`]. It is a reader of the ring like any session: when storage
 //! stalls for longer than the ring is long, the transcript gets a gap mark and the console goes on.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::Store;
+use super::flusher::Flusher;
 use crate::clock::{self, Instant, Timestamp};
 use crate::console::patience::{Cursor, Patience};
 use crate::console::stream::Stream;
@@ -37,8 +37,6 @@ const STEP: u64 = 1000;
 const MARKS: usize = 256;
 /// Bytes copied out of the ring at once.
 const PIECE: usize = 64 * 1024;
-/// A transcript's thread needs little.
-const STACK: usize = 256 * 1024;
 
 /// Where a store should be, and how big.
 #[derive(Clone, Debug)]
@@ -66,7 +64,9 @@ struct Desk {
     marks_lost: u64,
     typing: Option<Typing>,
     stop: bool,
-    /// The thread waits and wants to be woken at this end of the stream.
+    /// All that was to be stored is, or cannot be.
+    over: bool,
+    /// The scribe wants to be served at this end of the stream.
     wake_at: Option<u64>,
 }
 
@@ -134,7 +134,9 @@ impl Desk {
 #[derive(Debug)]
 struct Shared {
     desk: Mutex<Desk>,
-    wake: Condvar,
+    /// Rung when [`Desk::over`] is set.
+    over: Condvar,
+    flusher: Arc<Flusher>,
 }
 
 impl Shared {
@@ -142,26 +144,31 @@ impl Shared {
         // Nothing panics while it holds the lock.
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Has the scribe served; the desk is given back first.
+    fn ring(&self, mut desk: MutexGuard<'_, Desk>) {
+        desk.wake_at = None;
+        drop(desk);
+        self.flusher.ring();
+    }
 }
 
-/// The owner's end. Dropping it has the thread store what it has and end.
+/// The owner's end. Dropping it has what is there stored, and the store closed.
 #[derive(Debug)]
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     patience: Patience,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    /// Starts the thread `log NAME`. Faults go to `faults`; when nobody takes them, to the log only.
+    /// Begins. Faults go to `faults`; when nobody takes them, to the log only.
     ///
-    /// The stream goes on where the store ends. Without a store, its thread tries to open one until it can: then the
+    /// The stream goes on where the store ends. Without a store, one is tried to be opened until it can: then the
     /// stream began at 0, and what the ring still has of it is stored first.
     ///
     /// # Errors
     /// No thread can be made.
     pub(crate) fn spawn(
-        name: &str,
         store: Result<Store, Place>,
         stream: Arc<Stream>,
         faults: mpsc::Sender<Fault>,
@@ -172,15 +179,17 @@ impl Writer {
         };
         let shared = Arc::new(Shared {
             desk: Mutex::new(desk),
-            wake: Condvar::new(),
+            over: Condvar::new(),
+            flusher: Flusher::get()?,
         });
+        let now = Instant::now();
         let (cursor, failing) = match &store {
             Ok(store) => (store.end(), None),
-            Err(_) => (0, Some(FIRST_RETRY)),
+            Err(_) => (0, Some((FIRST_RETRY, now + FIRST_RETRY))),
         };
         let told = Cursor::new(cursor.into());
         let patience = Patience::new(told.clone());
-        let mut scribe = Scribe {
+        let scribe = Scribe {
             cursor,
             told,
             store,
@@ -190,18 +199,12 @@ impl Writer {
             shared: shared.clone(),
             faults,
             failing,
-            synced_at: Instant::now(),
+            gathers_until: None,
+            synced_at: now,
             lost: 0,
         };
-        let thread = std::thread::Builder::new()
-            .name(format!("log {name}"))
-            .stack_size(STACK)
-            .spawn(move || scribe.run())?;
-        Ok(Self {
-            shared,
-            patience,
-            thread: Some(thread),
-        })
+        shared.flusher.serve(scribe);
+        Ok(Self { shared, patience })
     }
 
     /// The stream has grown to `end`. Never waits.
@@ -209,8 +212,7 @@ impl Writer {
         let mut desk = self.shared.desk();
         desk.end = end;
         if desk.wake_at.is_some_and(|at| end >= at) {
-            desk.wake_at = None;
-            self.shared.wake.notify_one();
+            self.shared.ring(desk);
         }
     }
 
@@ -229,8 +231,7 @@ impl Writer {
             at: Timestamp::now(),
             mark: Mark::Event(event),
         });
-        desk.wake_at = None;
-        self.shared.wake.notify_one();
+        self.shared.ring(desk);
     }
 
     /// Keeps what was sent to the port, and who typed it. What one person types becomes one mark a line. Never waits.
@@ -241,22 +242,23 @@ impl Writer {
                 desk.add_typing(user, piece);
             }
         }
-        self.shared.wake.notify_one();
+        self.shared.ring(desk);
     }
 
-    /// Stores what is left and ends the thread. Blocks for a sync of the flash.
-    pub(crate) fn finish(mut self) {
+    /// Stores what is left and closes the store. Blocks for a sync of the flash.
+    pub(crate) fn finish(self) {
         self.stop();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the transcript's thread panicked");
-        }
+        let over = self
+            .shared
+            .over
+            .wait_while(self.shared.desk(), |desk| !desk.over);
+        drop(over);
     }
 
     fn stop(&self) {
-        self.shared.desk().stop = true;
-        self.shared.wake.notify_one();
+        let mut desk = self.shared.desk();
+        desk.stop = true;
+        self.shared.ring(desk);
     }
 }
 
@@ -266,8 +268,9 @@ impl Drop for Writer {
     }
 }
 
-/// The thread's own things.
-struct Scribe {
+/// The flusher's end.
+#[derive(Debug)]
+pub(super) struct Scribe {
     /// Or where one should be.
     store: Result<Store, Place>,
     /// Offset in the store minus offset in the stream.
@@ -279,76 +282,60 @@ struct Scribe {
     faults: mpsc::Sender<Fault>,
     cursor: u64,
     told: Cursor,
-    /// The storage fails; how long until the next try.
-    failing: Option<Duration>,
+    /// The storage fails; the pause before the next try, and when that is.
+    failing: Option<(Duration, Instant)>,
+    /// There is something to store; some more is waited for until then.
+    gathers_until: Option<Instant>,
     synced_at: Instant,
     /// Bytes that were never stored and nobody was told of.
     lost: u64,
 }
 
 impl Scribe {
-    fn run(&mut self) {
-        loop {
-            let stop = self.wait();
-            match self.work(stop) {
-                Ok(()) => self.works(),
-                Err(error) => self.fails(&error),
-            }
-            if stop {
-                return;
-            }
-        }
-    }
-
-    /// Waits for work, gathers some more, and says whether to stop.
-    fn wait(&mut self) -> bool {
+    /// When there is work, if that is known. What is said before then rings.
+    pub(super) fn due(&mut self, now: Instant) -> Option<Instant> {
         let mut desk = self.shared.desk();
-        if let Some(pause) = self.failing {
-            return self.sleep(desk, pause, |desk| desk.stop).stop;
+        if desk.stop {
+            return Some(now);
         }
-        if !desk.stop && desk.marks.is_empty() && desk.end == self.cursor {
-            desk.wake_at = Some(self.cursor + 1);
-            let sync = if self.store.as_ref().is_ok_and(Store::is_dirty) {
-                SYNC_EVERY.saturating_sub(self.synced_at.elapsed())
-            } else {
-                Duration::MAX
-            };
-            let typing = desk.typing_due().map_or(Duration::MAX, |due| {
-                due.saturating_duration_since(Instant::now())
-            });
-            let idle = sync.min(typing);
-            let (cursor, types) = (self.cursor, desk.typing.is_some());
-            desk = self.sleep(desk, idle, |desk| {
-                let begins = desk.typing.is_some() && !types;
-                desk.stop || begins || !desk.marks.is_empty() || desk.end != cursor
-            });
+        if let Some((_, retry_at)) = self.failing {
+            return Some(retry_at);
+        }
+        if self.gathers_until.is_none() {
+            let sync = self.store.as_ref().is_ok_and(Store::is_dirty);
+            let sync = sync.then(|| self.synced_at + SYNC_EVERY);
+            let idle = sync.into_iter().chain(desk.typing_due()).min();
+            if desk.marks.is_empty() && desk.end == self.cursor && idle.is_none_or(|at| at > now) {
+                desk.wake_at = Some(self.cursor + 1);
+                return idle;
+            }
+            self.gathers_until = Some(now + GATHER);
         }
         // The ring is written out at the latest when a quarter of it waits.
         let late = self.cursor + self.stream.capacity() / 4;
-        desk.wake_at = Some(late);
-        let mut desk = self.sleep(desk, GATHER, |desk| desk.stop || desk.end >= late);
-        desk.wake_at = None;
-        desk.stop
-    }
-
-    fn sleep<'a>(
-        &self,
-        desk: MutexGuard<'a, Desk>,
-        limit: Duration,
-        enough: impl Fn(&Desk) -> bool,
-    ) -> MutexGuard<'a, Desk> {
-        if limit == Duration::MAX {
-            let woken = self.shared.wake.wait_while(desk, |desk| !enough(desk));
-            return woken.unwrap_or_else(PoisonError::into_inner);
+        if desk.end >= late {
+            return Some(now);
         }
-        let woken = self
-            .shared
-            .wake
-            .wait_timeout_while(desk, limit, |desk| !enough(desk));
-        woken.unwrap_or_else(PoisonError::into_inner).0
+        desk.wake_at = Some(late);
+        self.gathers_until
     }
 
-    fn work(&mut self, stop: bool) -> Result<(), Error> {
+    /// Does what is due. Says whether there will be more.
+    pub(super) fn work(&mut self) -> bool {
+        self.gathers_until = None;
+        let stop = {
+            let mut desk = self.shared.desk();
+            desk.wake_at = None;
+            desk.stop
+        };
+        match self.store_all(stop) {
+            Ok(()) => self.works(),
+            Err(error) => self.fails(&error),
+        }
+        !stop
+    }
+
+    fn store_all(&mut self, stop: bool) -> Result<(), Error> {
         self.open()?;
         let (end, lost) = {
             let mut desk = self.shared.desk();
@@ -479,8 +466,16 @@ impl Scribe {
                 let _ = self.faults.try_send(Fault::Failed(text));
                 FIRST_RETRY
             }
-            Some(pause) => (pause * 2).min(LONGEST_RETRY),
+            Some((pause, _)) => (pause * 2).min(LONGEST_RETRY),
         };
-        self.failing = Some(pause);
+        self.failing = Some((pause, Instant::now() + pause));
+    }
+}
+
+impl Drop for Scribe {
+    /// However it ends, nobody waits for it any longer.
+    fn drop(&mut self) {
+        self.shared.desk().over = true;
+        self.shared.over.notify_all();
     }
 }
