@@ -18,9 +18,11 @@ use crate::machine::amt::{AmtAsk, AmtDevice, AmtTold, IderStart};
 use crate::machine::{BiosAttribute, Boot, LogEntry, Medium, Part, Sensor};
 use crate::reset::Verb;
 
+mod config;
 mod text;
 mod view;
 
+pub use config::{Hidden, Trial, UserShown, UserWords};
 pub use view::{Asked, Control, Screens, View, Viewing};
 
 /// Longest an owner may take to answer; an owner with longer work answers first and publishes the outcome.
@@ -207,6 +209,47 @@ pub enum Command {
     EjectIder {
         machine: String,
     },
+    /// The text of oobd.toml and its hash. Answered by [`Reply::Config`].
+    GetConfig,
+    /// Put this text in the place of oobd.toml and in force. Refused when anything is wrong with it, when the file is no
+    /// longer the one that was edited, or while another change waits to be confirmed. Answered by [`Reply::ConfigApplied`].
+    ApplyConfig {
+        text: Hidden,
+        /// Hash of the text that was edited.
+        base: String,
+        #[serde(default)]
+        trial: Trial,
+    },
+    /// The change that waits stays.
+    ConfirmConfig,
+    /// Back to the text before: undoes the change that waits, or else the last one. Answered by [`Reply::ConfigApplied`].
+    RollbackConfig,
+    /// Answered by [`Reply::Users`].
+    ListUsers,
+    /// A section `[user.NAME]` more. This and the next three change oobd.toml as `ApplyConfig` does, and leave the rest of it,
+    /// comments too, as it stands.
+    AddUser {
+        user: UserWords,
+        #[serde(default)]
+        trial: Trial,
+    },
+    ChangeUser {
+        user: UserWords,
+        #[serde(default)]
+        trial: Trial,
+    },
+    RemoveUser {
+        name: String,
+        #[serde(default)]
+        trial: Trial,
+    },
+    /// A section `[machine.NAME]` more: the lines below its header.
+    AddMachine {
+        name: String,
+        text: Hidden,
+        #[serde(default)]
+        trial: Trial,
+    },
 }
 
 impl Command {
@@ -214,7 +257,17 @@ impl Command {
     #[must_use]
     pub fn owner(&self) -> String {
         match self {
-            Self::WriteNote { .. } | Self::ReloadConfig => "supervisor".into(),
+            Self::WriteNote { .. }
+            | Self::ReloadConfig
+            | Self::GetConfig
+            | Self::ApplyConfig { .. }
+            | Self::ConfirmConfig
+            | Self::RollbackConfig
+            | Self::ListUsers
+            | Self::AddUser { .. }
+            | Self::ChangeUser { .. }
+            | Self::RemoveUser { .. }
+            | Self::AddMachine { .. } => "supervisor".into(),
             Self::RescanUplink { uplink }
             | Self::TakeUplinkUp { uplink }
             | Self::TakeUplinkDown { uplink }
@@ -279,6 +332,19 @@ pub enum Reply {
     Parts(Vec<Part>),
     Amt(AmtTold),
     AmtFound(Vec<AmtDevice>),
+    Config {
+        text: Hidden,
+        hash: String,
+    },
+    /// The text of oobd.toml with this hash is in force.
+    ConfigApplied {
+        hash: String,
+        /// Owners that had to restart.
+        restarted: Vec<String>,
+        /// Seconds until it comes undone, unless it is confirmed.
+        confirm_within: Option<u32>,
+    },
+    Users(Vec<UserShown>),
 }
 
 /// Why a command was not carried out. The text is for a person.

@@ -508,4 +508,20 @@ pub enum Kind {
         machine: String,
         reason: String,
     },
+    /// oobd.toml was changed from inside.
+    ConfigChanged {
+        by: String,
+        /// As in `user bob added`.
+        what: String,
+        /// Comes undone after so many seconds, unless it is confirmed.
+        confirm_within: Option<u32>,
+    },
+    ConfigConfirmed {
+        by: String,
+    },
+    /// The configuration before is in force again.
+    ConfigReverted {
+        by: String,
+        reason: String,
+    },
 }

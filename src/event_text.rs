@@ -46,6 +46,26 @@ impl fmt::Display for Kind {
                     None => Ok(()),
                 }
             }
+            Self::ConfigChanged {
+                by,
+                what,
+                confirm_within,
+            } => {
+                write!(f, "{by} changed oobd.toml: {what}")?;
+                match confirm_within {
+                    Some(seconds) => {
+                        write!(f, "; comes undone after {seconds} s unless confirmed")
+                    }
+                    None => Ok(()),
+                }
+            }
+            Self::ConfigConfirmed { by } => write!(f, "{by} confirmed the configuration"),
+            Self::ConfigReverted { by, reason } => {
+                write!(
+                    f,
+                    "{by} put the configuration before back in force: {reason}"
+                )
+            }
             Self::JournalRecovered {
                 segment,
                 lost_bytes,

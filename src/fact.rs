@@ -377,3 +377,13 @@ pub struct CiraTunnel {
     /// Ports that it takes streams to.
     pub ports: Vec<u16>,
 }
+
+/// A change of oobd.toml that comes undone unless somebody confirms it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigTrial {
+    /// Who made it.
+    pub by: String,
+    pub since: Timestamp,
+    /// By the board's clock, as `since`.
+    pub until: Timestamp,
+}

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 use crate::clock::Timestamp;
 use crate::fact::{
-    CiraTunnel, Console, Door, Fact, Guard, Ider, Link, LinkRole, Machine, Owner, Pdu, SerialPort,
-    Uplink, UplinkPhase, Ups,
+    CiraTunnel, ConfigTrial, Console, Door, Fact, Guard, Ider, Link, LinkRole, Machine, Owner, Pdu,
+    SerialPort, Uplink, UplinkPhase, Ups,
 };
 
 /// Everything a door shows. Maps are keyed by the name that oobd.toml gives (links by interface).
@@ -40,6 +40,8 @@ pub struct State {
     pub ider: BTreeMap<String, Ider>,
     /// Tunnels that machines have opened to this board, by machine.
     pub cira: BTreeMap<String, CiraTunnel>,
+    /// A change of oobd.toml that waits to be confirmed.
+    pub config_trial: Option<ConfigTrial>,
 }
 
 impl State {

@@ -82,7 +82,17 @@ impl<'a> Right<'a> {
                 Self::ChangeMachine(machine)
             }
             Command::AskAmt { machine, .. } => Self::SwitchMachine(machine),
-            Command::TrustDevice { .. } | Command::ScanAmt { .. } => Self::Administer,
+            Command::TrustDevice { .. }
+            | Command::ScanAmt { .. }
+            | Command::GetConfig
+            | Command::ApplyConfig { .. }
+            | Command::ConfirmConfig
+            | Command::RollbackConfig
+            | Command::ListUsers
+            | Command::AddUser { .. }
+            | Command::ChangeUser { .. }
+            | Command::RemoveUser { .. }
+            | Command::AddMachine { .. } => Self::Administer,
         }
     }
 }

@@ -39,6 +39,15 @@ impl Fault {
         Self::new(StatusCode::FORBIDDEN, text)
     }
 
+    /// The same, where somebody is signed in all the same: a page would take a 401 for the end of its session.
+    pub(super) fn forbidding(self) -> Self {
+        let status = match self.status {
+            StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
+            other => other,
+        };
+        Self { status, ..self }
+    }
+
     /// The caller may come back after this.
     pub(super) fn later(text: impl Into<String>, after: Duration) -> Self {
         Self {

@@ -5,6 +5,7 @@ mod answer;
 mod basic;
 mod certificate;
 mod command;
+mod config;
 mod connection;
 mod console;
 mod events;
@@ -202,7 +203,14 @@ fn routes(house: Arc<House>) -> Router {
         .route("/api/password", post(session::change_password))
         .route("/api/state", get(state::show))
         .route("/api/events", get(events::get))
-        .route("/api/command", post(command::give))
+        .route(
+            "/api/command",
+            post(command::give).layer(DefaultBodyLimit::max(config::BODY)),
+        )
+        .route(
+            "/api/config/check",
+            post(config::check).layer(DefaultBodyLimit::max(config::BODY)),
+        )
         .route("/api/console/{name}", get(console::open))
         .route("/api/screen/{machine}", get(screen::open))
         .route("/api/screen/{machine}/snapshot.png", get(screen::snapshot))

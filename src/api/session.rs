@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use crate::access::{Right, first_boot};
+use crate::access::{Right, credential, first_boot};
+use crate::command::{Actor, Command, Hidden, Trial, UserWords};
 
 use super::answer::{Body, Fault};
 use super::house::{Guest, House};
@@ -27,6 +28,8 @@ pub(super) struct Credentials {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
+    /// Not asked for while it is the one of first boot.
+    old: Option<String>,
     new: String,
 }
 
@@ -116,32 +119,86 @@ pub(super) async fn ticket(
     Ok((StatusCode::CREATED, Json(body)))
 }
 
-/// `POST /api/password`: replaces the random password of first boot. Other passwords stand in oobd.toml.
+/// `POST /api/password`: the own one. Who has the random password of first boot need not say it again.
 pub(super) async fn change_password(
     State(house): State<Arc<House>>,
     Newcomer(caller): Newcomer,
     Body(change): Body<Change>,
 ) -> Result<Json<Value>, Fault> {
+    let name = &caller.person.name;
     if !sign_in::must_change(&house, &caller.person).await {
-        let text = "only the password of first boot is changed here; others stand in oobd.toml";
-        return Err(Fault::new(StatusCode::CONFLICT, text));
+        let old = change.old.as_deref();
+        let old = old.ok_or_else(|| unfit("the old password is needed, too"))?;
+        // As a sign-in is: rate-limited, and journaled.
+        sign_in::by_password(&house, &caller.guest, name, old, "old password")
+            .await
+            .map_err(Fault::forbidding)?;
     }
-    let (dirs, device) = (house.dirs.clone(), house.store.now().device);
-    let work = move || first_boot::change_password(&dirs, &device, &change.new);
-    let changed = spawn_blocking(work).await;
-    let changed = changed.map_err(|e| Fault::internal(e.to_string()))?;
-    let hash = changed.map_err(|e| match e {
-        first_boot::Error::TooShort | first_boot::Error::Same => {
-            Fault::new(StatusCode::UNPROCESSABLE_ENTITY, e.to_string())
+    if name == first_boot::USER
+        && let Some(hash) = change_of_first_boot(&house, change.new.clone()).await?
+    {
+        // This session first, or the new table would end it.
+        if let Some(id) = caller.session {
+            house.sessions.password_changed(id, &hash);
         }
-        other => Fault::internal(crate::fault::chain(&other)),
-    })?;
-    // This session first, or the new table would end it.
+        house.access.set_password(name, &hash);
+    } else {
+        change_in_file(&house, &caller, change.new).await?;
+    }
+    Ok(Json(json!({ "changed": true })))
+}
+
+fn unfit(text: impl Into<String>) -> Fault {
+    Fault::new(StatusCode::UNPROCESSABLE_ENTITY, text)
+}
+
+/// Gives the administrator of first boot another password; `None` where oobd.toml names the users.
+async fn change_of_first_boot(house: &House, new: String) -> Result<Option<String>, Fault> {
+    let (dirs, device) = (house.dirs.clone(), house.store.now().device);
+    let work = move || first_boot::change_password(&dirs, &device, &new);
+    let changed = spawn_blocking(work).await;
+    match changed.map_err(|e| Fault::internal(e.to_string()))? {
+        Ok(hash) => Ok(Some(hash)),
+        Err(first_boot::Error::Over) => Ok(None),
+        Err(error @ (first_boot::Error::TooShort | first_boot::Error::Same)) => {
+            Err(unfit(error.to_string()))
+        }
+        Err(other) => Err(Fault::internal(crate::fault::chain(&other))),
+    }
+}
+
+/// Changes a password in oobd.toml. Never on trial: who makes it has proven the old one, and may not be one who could confirm it.
+async fn change_in_file(house: &House, caller: &Caller, new: String) -> Result<(), Fault> {
+    if new.chars().count() < first_boot::SHORTEST {
+        return Err(unfit(first_boot::Error::TooShort.to_string()));
+    }
+    let made = spawn_blocking(move || credential::make(&new)).await;
+    let made = made.map_err(|e| Fault::internal(e.to_string()))?;
+    let hash = made.map_err(|e| unfit(e.to_string()))?;
+    // This session first, as above.
     if let Some(id) = caller.session {
         house.sessions.password_changed(id, &hash);
     }
-    house.access.set_password(&caller.person.name, &hash);
-    Ok(Json(json!({ "changed": true })))
+    let name = &caller.person.name;
+    let command = Command::ChangeUser {
+        user: UserWords {
+            name: name.clone(),
+            password: Some(Hidden(hash)),
+            ..UserWords::default()
+        },
+        trial: Trial::No,
+    };
+    let actor = Actor::User {
+        name: name.clone(),
+        from: caller.from(),
+    };
+    let Err(refusal) = house.commands.send(actor, command).await else {
+        return Ok(());
+    };
+    if let (Some(id), Some(hash)) = (caller.session, caller.person.hash()) {
+        house.sessions.password_changed(id, hash.expose());
+    }
+    Err(refusal.into())
 }
 
 /// Whose sessions this caller may see and end; `None` for everybody's.

@@ -1,4 +1,4 @@
-//! `oobctl config`: checks oobd.toml, has it read again. Never writes it.
+//! `oobctl config`: checks oobd.toml, shows it, has another one put in its place.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use clap::Subcommand;
 use tokio::io::AsyncReadExt;
 use tokio::task::spawn_blocking;
 
-use crate::command::Command;
+use crate::command::{Command, Hidden, Reply, Trial};
 use crate::config::{self, Problem};
 use crate::control::wire::{LONGEST_FRAME, Request, Response};
 
@@ -20,6 +20,60 @@ pub(super) enum Verb {
     Check(Check),
     /// Have oobd read its file again; a bad one changes nothing
     Reload,
+    /// Print the file of the board, secrets that stand in it included
+    Show,
+    /// Show what a file would change; exits 1 when it differs
+    Diff(Other),
+    /// Put a file in the place of the board's and in force; a bad one changes nothing
+    Apply(Apply),
+    /// Keep the change that waits
+    Confirm,
+    /// Go back to the file before: the change that waits comes undone, or else the last one
+    Rollback,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Other {
+    /// The file; `-` is standard input
+    file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Apply {
+    #[command(flatten)]
+    other: Other,
+    #[command(flatten)]
+    wait: Wait,
+    /// Refuse unless the board's file is still the one with this hash (`config show --json` has it)
+    #[arg(long, value_name = "HASH")]
+    base: Option<String>,
+}
+
+/// What becomes of a change that nobody confirms.
+#[derive(Debug, clap::Args)]
+pub(super) struct Wait {
+    /// Undo the change after this long unless `config confirm` comes; by default 5m where it touches links, doors or users
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    confirm_within: Option<u32>,
+    /// Keep the change whatever it touches
+    #[arg(long, conflicts_with = "confirm_within")]
+    no_confirm: bool,
+}
+
+impl Wait {
+    pub(super) fn trial(&self) -> Trial {
+        match (self.confirm_within, self.no_confirm) {
+            (Some(seconds), _) => Trial::Within(seconds),
+            (_, true) => Trial::No,
+            _ => Trial::AsNeeded,
+        }
+    }
+}
+
+/// A time such as `90s` or `5m`, in seconds.
+fn seconds(text: &str) -> Result<u32, String> {
+    let time = super::time::period(text)?;
+    u32::try_from(time.as_secs()).map_err(|_| "too long".into())
 }
 
 #[derive(Debug, clap::Args)]
@@ -67,28 +121,105 @@ pub(super) async fn run(
     mut client: Client,
     face: &mut Face,
 ) -> Result<(), Failure> {
-    let check = match verb {
-        Verb::Reload => {
-            return give(&mut client, Command::ReloadConfig, form, face).await;
+    let command = match verb {
+        Verb::Check(check) => {
+            let text = match check.file {
+                Some(_) => Some(read_input(face).await?),
+                None => None,
+            };
+            let (file, problems) = check_there(&mut client, text).await?;
+            let input = "standard input".to_owned();
+            let file = if file.is_empty() { input } else { file };
+            return tell(&file, &problems, form, face).await;
         }
-        Verb::Check(check) => check,
+        Verb::Diff(other) => return diff(&other, form, &mut client, face).await,
+        Verb::Apply(apply) => {
+            let text = read_other(&apply.other.file, face).await?;
+            let (_, problems) = check_there(&mut client, Some(text.clone())).await?;
+            if !problems.is_empty() {
+                let file = apply.other.file.display().to_string();
+                return tell(&file, &problems, form, face).await;
+            }
+            let base = match apply.base {
+                Some(base) => base,
+                None => get(&mut client).await?.1,
+            };
+            Command::ApplyConfig {
+                text: Hidden(text),
+                base,
+                trial: apply.wait.trial(),
+            }
+        }
+        Verb::Reload => Command::ReloadConfig,
+        Verb::Show => Command::GetConfig,
+        Verb::Confirm => Command::ConfirmConfig,
+        Verb::Rollback => Command::RollbackConfig,
     };
-    let text = match check.file {
-        Some(_) => Some(read_input(face).await?),
-        None => None,
-    };
+    give(&mut client, command, form, face).await
+}
+
+/// What the board says of a text, or of its own file; the name of that one.
+async fn check_there(
+    client: &mut Client,
+    text: Option<String>,
+) -> Result<(String, Vec<Problem>), Failure> {
     client.send(&Request::CheckConfig { text }).await?;
     match client.receive().await? {
-        Response::Checked { file, problems } => {
-            let file = if file.is_empty() {
-                "standard input".to_owned()
-            } else {
-                file
-            };
-            tell(&file, &problems, form, face).await
-        }
+        Response::Checked { file, problems } => Ok((file, problems)),
         other => Err(unexpected(&other)),
     }
+}
+
+/// The board's file and its hash.
+async fn get(client: &mut Client) -> Result<(String, String), Failure> {
+    match client.command(Command::GetConfig).await? {
+        Reply::Config { text, hash } => Ok((text.0, hash)),
+        _ => Err(Failure::Other("the board answered something else".into())),
+    }
+}
+
+async fn diff(
+    other: &Other,
+    form: Form,
+    client: &mut Client,
+    face: &mut Face,
+) -> Result<(), Failure> {
+    let new = read_other(&other.file, face).await?;
+    let (old, _) = get(client).await?;
+    let text = super::diff::unified(&old, &new, "oobd.toml", &other.file.display().to_string());
+    if form != Form::Text {
+        let value = serde_json::json!({ "same": text.is_empty(), "diff": text });
+        face.json(&value).await?;
+    } else if text.is_empty() {
+        face.say("nothing differs\n").await;
+    } else {
+        face.print(&text).await?;
+    }
+    if text.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Silent)
+    }
+}
+
+/// A file of the person's machine, or standard input.
+async fn read_other(file: &Path, face: &mut Face) -> Result<String, Failure> {
+    if file == Path::new("-") {
+        return read_input(face).await;
+    }
+    if !face.local {
+        return Err(Failure::Usage(
+            "files are on your machine, oobctl is on the board: `config apply - < FILE` sends one"
+                .into(),
+        ));
+    }
+    let path = file.to_owned();
+    let read = spawn_blocking(move || config::store::read_text(&path)).await;
+    let read = read.map_err(|_| Failure::Other("reading it failed".into()))?;
+    read.map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Failure::Other(lines.join("\n"))
+    })
 }
 
 async fn read_input(face: &mut Face) -> Result<String, Failure> {

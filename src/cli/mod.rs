@@ -6,6 +6,7 @@ mod completion;
 mod config;
 mod confirm;
 mod console;
+mod diff;
 mod event;
 mod face;
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod terminal;
 mod time;
 mod uplink;
 mod ups;
+mod user;
 
 use std::future::Future;
 use std::io;
@@ -100,6 +102,9 @@ enum Noun {
     /// The configuration file
     #[command(subcommand)]
     Config(config::Verb),
+    /// Who may sign in, and to what
+    #[command(subcommand)]
+    User(user::Verb),
     /// Make the hash of a password for oobd.toml
     Password,
     /// Print completions for a shell
@@ -198,6 +203,7 @@ where
         Noun::Ups(verb) => ups::run(verb, form, client, face).await,
         Noun::Event(verb) => event::run(verb, form, client, face).await,
         Noun::Config(verb) => config::run(verb, form, client, face).await,
+        Noun::User(verb) => user::run(verb, form, client, face).await,
         Noun::Password | Noun::Completion(_) => Ok(()),
     }
 }
@@ -250,6 +256,18 @@ async fn print_reply(
             Reply::Parts(parts) => serde_json::json!({ "parts": parts }),
             Reply::Amt(told) => serde_json::json!(told),
             Reply::AmtFound(found) => serde_json::json!({ "devices": found }),
+            Reply::Config { text, hash } => serde_json::json!({ "text": text, "hash": hash }),
+            Reply::ConfigApplied {
+                hash,
+                restarted,
+                confirm_within,
+            } => serde_json::json!({
+                "done": true,
+                "hash": hash,
+                "restarted": restarted,
+                "confirm_within": confirm_within,
+            }),
+            Reply::Users(users) => serde_json::json!({ "users": users }),
         };
         return face.json(&value).await;
     }
@@ -269,7 +287,27 @@ async fn print_reply(
         | Reply::Bios(_)
         | Reply::Parts(_)
         | Reply::Amt(_)
-        | Reply::AmtFound(_) => face.json(&reply).await,
+        | Reply::AmtFound(_)
+        | Reply::Users(_) => face.json(&reply).await,
+        Reply::Config { text, .. } => face.print(&text.0).await,
+        Reply::ConfigApplied {
+            restarted,
+            confirm_within,
+            ..
+        } => {
+            let restarted = match restarted.as_slice() {
+                [] => "nothing had to restart".to_owned(),
+                names => format!("restarted {}", names.join(", ")),
+            };
+            face.print(&format!("in force; {restarted}\n")).await?;
+            if let Some(seconds) = confirm_within {
+                let text = format!(
+                    "Comes undone in {seconds} s unless you keep it: oobctl config confirm\n"
+                );
+                face.say(&text).await;
+            }
+            Ok(())
+        }
         Reply::Said(text) => {
             let text: Vec<String> = text.lines().map(table::harmless).collect();
             face.print(&(text.join("\n") + "\n")).await

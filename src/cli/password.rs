@@ -1,4 +1,4 @@
-//! `oobctl password`: reads a password, prints its argon2id hash. Never shows, keeps or sends the password.
+//! Reads a password and makes its argon2id hash; `oobctl password` prints it. Never shows, keeps or sends the password.
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::task::spawn_blocking;
@@ -11,6 +11,19 @@ use super::face::{Face, Failure};
 use super::terminal;
 
 pub(super) async fn run(form: Form, face: &mut Face) -> Result<(), Failure> {
+    let hash = ask_hash(face).await?;
+    if form != Form::Text {
+        return face.json(&serde_json::json!({ "password": hash })).await;
+    }
+    face.print(&format!("{hash}\n")).await?;
+    if face.terminal {
+        face.say("Put it into oobd.toml: password = \"…\"\n").await;
+    }
+    Ok(())
+}
+
+/// Asks for a new password, twice at a terminal, and gives its hash.
+pub(super) async fn ask_hash(face: &mut Face) -> Result<String, Failure> {
     let typed = face.local && terminal::is_terminal().0;
     let password = if typed {
         tokio::select! {
@@ -24,18 +37,10 @@ pub(super) async fn run(form: Form, face: &mut Face) -> Result<(), Failure> {
     } else {
         read_line(face).await?
     };
-    let hash = spawn_blocking(move || credential::make(password.expose()))
+    spawn_blocking(move || credential::make(password.expose()))
         .await
         .map_err(|_| Failure::Other("hashing failed".into()))?
-        .map_err(|error| Failure::Other(error.to_string()))?;
-    if form != Form::Text {
-        return face.json(&serde_json::json!({ "password": hash })).await;
-    }
-    face.print(&format!("{hash}\n")).await?;
-    if face.terminal {
-        face.say("Put it into oobd.toml: password = \"…\"\n").await;
-    }
-    Ok(())
+        .map_err(|error| Failure::Other(error.to_string()))
 }
 
 async fn ask_twice(face: &mut Face) -> Result<Secret, Failure> {

@@ -102,6 +102,15 @@ impl fmt::Display for Command {
                 write!(f, " to machine {machine}")
             }
             Self::EjectIder { machine } => write!(f, "eject the drives of machine {machine}"),
+            Self::GetConfig => f.write_str("show oobd.toml"),
+            Self::ApplyConfig { .. } => f.write_str("replace oobd.toml"),
+            Self::ConfirmConfig => f.write_str("confirm the configuration"),
+            Self::RollbackConfig => f.write_str("go back to the configuration before"),
+            Self::ListUsers => f.write_str("list the users"),
+            Self::AddUser { user, .. } => write!(f, "add user {}", short(&user.name)),
+            Self::ChangeUser { user, .. } => write!(f, "change user {}", short(&user.name)),
+            Self::RemoveUser { name, .. } => write!(f, "remove user {}", short(name)),
+            Self::AddMachine { name, .. } => write!(f, "add machine {}", short(name)),
             Self::AskAmt { machine, ask } => write!(f, "Intel AMT of machine {machine}: {ask}"),
             Self::TrustDevice { owner } => {
                 write!(
@@ -112,4 +121,9 @@ impl fmt::Display for Command {
             }
         }
     }
+}
+
+/// A name that may be none.
+fn short(name: &str) -> String {
+    name.escape_debug().take(64).collect()
 }

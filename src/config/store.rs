@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::file::write_atomically;
 
+use super::revision::Place;
 use super::secret::{Folders, Resolver, Secret};
 use super::{Config, Problem, load, read, render};
 
@@ -49,8 +50,13 @@ pub fn import(path: &Path, state_dir: &Path, notes_dir: &Path) -> Imported {
     );
     let last_good = state_dir.join("config").join("last-good.toml");
     let errors_path = notes_dir.join(ERRORS_FILE);
-    let outcome =
-        read_text(path).and_then(|text| read(&text, &resolver).map(|config| (text, config)));
+    let place = Place {
+        file: path.to_owned(),
+        state_dir: state_dir.to_owned(),
+        notes_dir: notes_dir.to_owned(),
+    };
+    let text = place.instead().map_or_else(|| read_text(path), Ok);
+    let outcome = text.and_then(|text| read(&text, &resolver).map(|config| (text, config)));
     let problems = match outcome {
         Ok((text, config)) => {
             let whole = inline(&text, &resolver.finish());
@@ -93,7 +99,7 @@ pub fn import(path: &Path, state_dir: &Path, notes_dir: &Path) -> Imported {
 ///
 /// # Errors
 /// One problem that says why it cannot be read.
-pub(super) fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
+pub fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
     let failed = |message: String, hint| vec![Problem::of_file(message, hint)];
     let file = File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => failed(

@@ -1,7 +1,13 @@
 //! A person's command carried out and journaled with its actor: what every door does with one. Knows no wire.
 
-use crate::access::Person;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::access::{Person, Right};
 use crate::command::{Actor, Command, Refusal, Reply};
+use crate::config::{self, Folders, Problem};
 use crate::event::Kind;
 
 use super::rights;
@@ -9,6 +15,8 @@ use super::serve::House;
 
 /// Longest note or name that is carried on; the owners have limits of their own.
 const LONGEST_TEXT: usize = 64 * 1024;
+/// Longest a check of a file may take.
+const FLASH_LIMIT: Duration = Duration::from_secs(20);
 
 /// What came of a command.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,5 +70,35 @@ impl House {
             Ok(reply) => Outcome::Done(reply),
             Err(refusal) => Outcome::Refused(refusal),
         }
+    }
+
+    /// Everything that is wrong with this text, or with the board's own file and its name. Changes nothing.
+    ///
+    /// # Errors
+    /// The person may not, or the check did not end: never [`Outcome::Done`].
+    pub async fn check_config(
+        &self,
+        text: Option<String>,
+        person: &Person,
+    ) -> Result<(String, Vec<Problem>), Outcome> {
+        person.may(Right::Administer).map_err(Outcome::Denied)?;
+        let dirs = self.dirs();
+        let check = move || match text {
+            Some(text) => {
+                let folders = Folders::of(&dirs.config, &dirs.state);
+                let problems = config::load(&text, &folders).err().unwrap_or_default();
+                (String::new(), problems)
+            }
+            None => {
+                let problems = config::check_file(&dirs.config, &dirs.state).err();
+                let file = dirs.config.display().to_string();
+                (file, problems.unwrap_or_default())
+            }
+        };
+        let Ok(Ok(checked)) = timeout(FLASH_LIMIT, spawn_blocking(check)).await else {
+            let refusal = Refusal::Failed("the check did not end".into());
+            return Err(Outcome::Refused(refusal));
+        };
+        Ok(checked)
     }
 }

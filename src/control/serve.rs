@@ -6,15 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Directory, Person, Right};
 use crate::bus::Bus;
 use crate::clock::Instant;
 use crate::command::{Attach, Command, Commands, Input, Output, Refusal, Start};
-use crate::config::{self, Folders};
 use crate::event::{Event, Kind};
 use crate::journal;
 use crate::session::Panel;
@@ -35,8 +33,6 @@ const PICTURE_PAUSE: Duration = Duration::from_millis(200);
 const PICTURES_AHEAD: u32 = 10;
 /// Bytes of events per frame; the longest event still fits behind it.
 const EVENTS_FRAME: usize = wire::LONGEST_FRAME / 4;
-/// Longest a check of a file may take.
-const FLASH_LIMIT: Duration = Duration::from_secs(20);
 
 /// The rooms a conversation may ask. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -85,6 +81,11 @@ impl House {
 
     pub(super) fn access(&self) -> &Directory {
         &self.access
+    }
+
+    /// Where oobd keeps things.
+    pub(super) fn dirs(&self) -> Arc<Dirs> {
+        self.dirs.clone()
     }
 
     /// The folder of what survives a reboot.
@@ -495,25 +496,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
     }
 
     async fn check_config(&self, text: Option<String>, person: &Person) -> Response {
-        if let Err(sentence) = person.may(Right::Administer) {
-            return Response::Denied(sentence);
-        }
-        let dirs = self.house.dirs.clone();
-        let check = move || match text {
-            Some(text) => {
-                let folders = Folders::of(&dirs.config, &dirs.state);
-                let problems = config::load(&text, &folders).err().unwrap_or_default();
-                (String::new(), problems)
-            }
-            None => {
-                let problems = config::check_file(&dirs.config, &dirs.state).err();
-                let file = dirs.config.display().to_string();
-                (file, problems.unwrap_or_default())
-            }
-        };
-        match timeout(FLASH_LIMIT, spawn_blocking(check)).await {
-            Ok(Ok((file, problems))) => Response::Checked { file, problems },
-            _ => Response::Refused(Refusal::Failed("the check did not end".into())),
+        match self.house.check_config(text, person).await {
+            Ok((file, problems)) => Response::Checked { file, problems },
+            Err(Outcome::Denied(sentence)) => Response::Denied(sentence),
+            Err(Outcome::Refused(refusal)) => Response::Refused(refusal),
+            Err(Outcome::Done(reply)) => Response::Done(reply),
         }
     }
 }

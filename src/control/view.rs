@@ -64,6 +64,7 @@ fn texts(kind: &Kind) -> impl Iterator<Item = &str> {
     let (one, many): (&str, &[String]) = match kind {
         Kind::CommandGiven { command, .. } => (command, &[]),
         Kind::OwnerFailed { owner, .. } => (owner, &[]),
+        Kind::ConfigChanged { what, .. } => (what, &[]),
         Kind::ConfigApplied { restarted } => ("", restarted),
         Kind::ConfigRefused { problems, .. } => ("", problems),
         _ => ("", &[]),

@@ -45,6 +45,7 @@ impl Kind {
             | Self::MachineLost { .. }
             | Self::IderLost { .. }
             | Self::CiraClosed { .. }
+            | Self::ConfigReverted { .. }
             | Self::LeaseLost { .. } => Severity::Warning,
             Self::SupervisorStarted { .. }
             | Self::SupervisorReady { .. }
@@ -87,6 +88,8 @@ impl Kind {
             | Self::IderOpened { .. }
             | Self::IderClosed { .. }
             | Self::CiraOpened { .. }
+            | Self::ConfigChanged { .. }
+            | Self::ConfigConfirmed { .. }
             | Self::CommandGiven { .. } => Severity::Notice,
             Self::LinkUp { .. }
             | Self::LinkAdded { .. }

@@ -2,6 +2,7 @@
 //! Knows which rooms there are ([`house`]) and nothing of what they do.
 
 pub mod context;
+mod edit;
 pub mod house;
 pub mod owner;
 mod systemd;
@@ -70,11 +71,16 @@ pub async fn run(dirs: Dirs) -> Result<(), Error> {
     let (dirs, thread) = open_journal(dirs, intake)?;
     let mut signals = Signals::listen()?;
 
-    let imported = import(&dirs).await;
-    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let boot = boot.trim().to_owned();
+    let (waiting, reverted) = edit::resume(&dirs, &boot).await;
+    let (imported, first_boot) = import(&dirs).await;
     let version = env!("CARGO_PKG_VERSION").into();
-    let boot_id = boot_id.trim().into();
+    let boot_id = boot.clone();
     tell(&bus, Kind::SupervisorStarted { version, boot_id }).await;
+    if let Some(reverted) = reverted {
+        tell(&bus, reverted).await;
+    }
     tell_problems(&bus, &store, &dirs, &imported).await;
     let config = imported.config;
     house::seal(&config).await;
@@ -98,9 +104,14 @@ pub async fn run(dirs: Dirs) -> Result<(), Error> {
         question,
         started,
         told_ready: false,
+        config,
+        first_boot,
+        waiting,
+        boot,
     };
-    board.describe(&config);
-    board.start(house::parts(&config));
+    board.describe();
+    board.show_trial();
+    board.start(house::parts(&board.config));
     let reason = board.serve(&mut signals, asks).await;
     board.stop(reason).await;
     // The last bus is gone with the board, so the journal thread ends with everything on flash.
@@ -122,6 +133,14 @@ struct Board {
     question: watch::Sender<u64>,
     started: Instant,
     told_ready: bool,
+    /// In force.
+    config: Config,
+    /// Its administrator is the one of first boot and stands in no file.
+    first_boot: bool,
+    /// A change of oobd.toml that comes undone unless it is confirmed.
+    waiting: Option<edit::Waiting>,
+    /// The kernel's name of this boot.
+    boot: String,
 }
 
 impl Board {
@@ -133,7 +152,8 @@ impl Board {
         }
     }
 
-    fn describe(&self, config: &Config) {
+    fn describe(&self) {
+        let config = &self.config;
         self.store.modify(|state| {
             set(&mut state.device, config.device.name.clone())
                 | set(&mut state.mode, config.oob.mode.to_string())
@@ -159,7 +179,15 @@ impl Board {
                 // cancel-safe per docs on Notify::notified(): a permit is kept
                 () = self.changed.notified() => self.look_at_doors().await,
                 // cancel-safe per docs on Interval::tick()
-                _ = pulse.tick() => self.beat(),
+                _ = pulse.tick() => {
+                    self.beat();
+                    self.settle();
+                }
+                // cancel-safe as edit::overdue() says
+                () = edit::overdue(self.waiting.as_ref()) => {
+                    // What came of it is in the journal.
+                    let _ = self.undo("supervisor".into(), "nobody confirmed the change in time").await;
+                }
             }
         }
     }
@@ -234,15 +262,17 @@ impl Board {
                 Ok(restarted) => Ok(Reply::Said(format!("restarted {}", restarted.join(", ")))),
                 Err(problems) => Err(Refusal::Failed(problems.join("\n"))),
             },
-            other => Err(Refusal::Unknown {
-                what: format!("such command here: {other:?}"),
-            }),
+            other => {
+                let what = format!("such command here: {other}");
+                let edited = self.edit(actor, other).await;
+                edited.unwrap_or(Err(Refusal::Unknown { what }))
+            }
         }
     }
 
     /// Applies oobd.toml as it is now: only what changed restarts, a bad file changes nothing.
     async fn reload(&mut self) -> Result<Vec<String>, Vec<String>> {
-        let imported = import(&self.shared.dirs).await;
+        let (imported, first_boot) = import(&self.shared.dirs).await;
         tell_problems(&self.shared.bus, &self.store, &self.shared.dirs, &imported).await;
         if !imported.problems.is_empty() {
             return Err(imported.problems.iter().map(ToString::to_string).collect());
@@ -268,7 +298,9 @@ impl Board {
         changed.extend(fresh.iter().map(Part::name));
         changed.sort();
         changed.dedup();
-        self.describe(&config);
+        self.config = config;
+        self.first_boot = first_boot;
+        self.describe();
         self.start(fresh);
         self.kept
             .sort_by_key(|(part, _)| wanted.iter().position(|w| w == part));
@@ -321,22 +353,25 @@ async fn tell_problems(bus: &Bus, store: &Store, dirs: &Dirs, imported: &Importe
     }
 }
 
-async fn import(dirs: &Dirs) -> Imported {
+/// Also says whether the administrator is the one of first boot.
+async fn import(dirs: &Dirs) -> (Imported, bool) {
     let dirs = dirs.clone();
     let read = tokio::task::spawn_blocking(move || {
         let mut imported = store::import(&dirs.config, &dirs.state, &dirs.notes);
-        if let Err(error) = first_boot::ensure(&mut imported.config, &dirs) {
+        let made = first_boot::ensure(&mut imported.config, &dirs).unwrap_or_else(|error| {
             tracing::error!("nobody can sign in: {}", chain(&error));
-        }
-        imported
+            first_boot::Outcome::default()
+        });
+        (imported, made.administrator)
     });
-    read.await.unwrap_or_else(|error| Imported {
-        config: Config::built_in(),
-        problems: vec![Problem::of_file(
-            format!("reading it failed: {error}"),
-            None,
-        )],
-        source: Source::BuiltIn,
+    read.await.unwrap_or_else(|error| {
+        let text = format!("reading it failed: {error}");
+        let imported = Imported {
+            config: Config::built_in(),
+            problems: vec![Problem::of_file(text, None)],
+            source: Source::BuiltIn,
+        };
+        (imported, false)
     })
 }
 

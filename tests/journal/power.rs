@@ -111,5 +111,15 @@ pub(crate) fn specimens() -> Vec<Kind> {
             machine: s("m"),
             reason: s("r"),
         },
+        Kind::ConfigChanged {
+            by: s("alice (https 10.0.0.7:50122)"),
+            what: s("user bob added"),
+            confirm_within: Some(300),
+        },
+        Kind::ConfigConfirmed { by: s("alice") },
+        Kind::ConfigReverted {
+            by: s("supervisor"),
+            reason: s("nobody confirmed it"),
+        },
     ]
 }
