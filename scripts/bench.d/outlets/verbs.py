@@ -1,4 +1,5 @@
-"""The same verb at the same device: by oobctl, and by the program that people use for devices of that kind."""
+"""The same verb at the same device: by oobctl, and by the program that people use for devices of that kind, read back by it too."""
+import shlex
 import subprocess
 import time
 
@@ -12,7 +13,8 @@ CALM = 'poll = "1h"\n'
 
 
 class Lane(House):
-    """A board and one device. `ours` and `theirs` switch, and give the seconds until the program had ended."""
+    """A board and one device. `ours` and `theirs` switch and read back, `order` leaves it at the order; each gives the seconds until
+    its program had ended. A lane says what its program is called with, `ordering` a verb and `reading`."""
 
     def __init__(self, work, oobd):
         boards.TARGET, self.oobctl = oobd.parent, oobd.with_name("oobctl")
@@ -53,9 +55,16 @@ class Lane(House):
         self.millis = action["millis"]
         return took
 
+    def order(self, verb):
+        return self.run(*self.ordering(verb))
+
+    def theirs(self, verb):
+        """Both steps in one shell: as somebody would who wants to know."""
+        return self.run("sh", "-c", f"{shlex.join(self.ordering(verb))} && {shlex.join(self.reading())}")
+
     def prepare(self, verb):
         """Puts the device into a state, whoever is measured next, and waits until it is there."""
-        self.theirs(verb)
+        self.order(verb)
         self.until(f"it is {verb}", lambda: self.stands(verb))
 
 
@@ -77,8 +86,13 @@ class Ipmi(Lane):
     def action(self):
         return self.board.json("status")["machines"]["db1"]["action"]
 
-    def theirs(self, verb):
-        return self.run("ipmitool", "-I", "lanplus", "-C", "3", "-H", HOST, "-U", "admin", "-P", "secret", "power", verb)
+    TOOL = ["ipmitool", "-I", "lanplus", "-C", "3", "-H", HOST, "-U", "admin", "-P", "secret", "power"]
+
+    def ordering(self, verb):
+        return [*self.TOOL, verb]
+
+    def reading(self):
+        return [*self.TOOL, "status"]
 
     def stands(self, verb):
         return (self.bmc.folder / "power").read_text().strip() == str(int(verb == "on"))
@@ -92,8 +106,11 @@ class Powermand(Lane):
         self.start(f'[pdu.rack]\npowerman = {{ host = "{HOST}" }}\n{CALM}')
         self.up()
 
-    def theirs(self, verb):
-        return self.run("pm", "-h", HOST, {"on": "-1", "off": "-0"}[verb], self.outlet_key)
+    def ordering(self, verb):
+        return ["pm", "-h", HOST, {"on": "-1", "off": "-0"}[verb], self.outlet_key]
+
+    def reading(self):
+        return ["pm", "-h", HOST, "-q", self.outlet_key]
 
     def stands(self, verb):
         return self.powerman.state(self.outlet_key) == verb
@@ -109,8 +126,11 @@ class Upsd(Lane):
         self.up()
         self.until("four outlets", lambda: len(self.pdu()["outlets"]) == 4)
 
-    def theirs(self, verb):
-        return self.run("upscmd", "-w", "-u", "admin", "-p", "adminpw", f"fake@{HOST}", f"outlet.{self.outlet_key}.load.{verb}")
+    def ordering(self, verb):
+        return ["upscmd", "-w", "-u", "admin", "-p", "adminpw", f"fake@{HOST}", f"outlet.{self.outlet_key}.load.{verb}"]
+
+    def reading(self):
+        return ["upsc", f"fake@{HOST}", f"outlet.{self.outlet_key}.status"]
 
     def stands(self, verb):
         return self.nut.get("fake", f"outlet.{self.outlet_key}.status") == verb
@@ -126,8 +146,13 @@ class Snmp(Lane):
         self.start(f'[pdu.rack]\nsnmp = {{ host = "{HOST}", community = "writer" }}\n{CALM}')
         self.up()
 
-    def theirs(self, verb):
-        return self.run("snmpset", "-v2c", "-c", "writer", "-m", "", HOST, self.CONTROL, "i", {"on": 1, "off": 2}[verb])
+    WORDS = ["-v2c", "-c", "writer", "-m", "", HOST]
+
+    def ordering(self, verb):
+        return ["snmpset", *self.WORDS, self.CONTROL, "i", str({"on": 1, "off": 2}[verb])]
+
+    def reading(self):
+        return ["snmpget", *self.WORDS, self.STATE]
 
     def stands(self, verb):
         return self.agent.get(self.STATE) == {"on": "1", "off": "2"}[verb]
