@@ -38,6 +38,7 @@ pub mod pattern;
 pub mod pin;
 pub mod plain;
 pub mod power;
+mod redfish;
 pub mod reset;
 pub mod rfb;
 pub mod screen;

@@ -141,7 +141,12 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // Carries out over SSH what `oobctl` does, in its words and with its tables.
     ("ssh", &[DEVICE, DOOR, &["cli", "control"]]),
     // Carries out what the control door does, in JSON.
-    ("api", &[DEVICE, DOOR, &["control", "rfb", "tls"]]),
+    (
+        "api",
+        &[DEVICE, DOOR, &["control", "redfish", "rfb", "tls"]],
+    ),
+    // Served behind the door of `api`, whose sign-in and sessions it has.
+    ("redfish", &[DEVICE, DOOR, &["api", "control"]]),
     ("plain", &[DEVICE, DOOR, &["control"]]),
     ("control", &[DEVICE, DOOR]),
     // The client's side of the control socket.

@@ -208,6 +208,12 @@ impl Directory {
         Changes(self.table.subscribe())
     }
 
+    /// Everybody, by name.
+    #[must_use]
+    pub fn people(&self) -> Vec<Arc<Person>> {
+        self.table.borrow().values().cloned().collect()
+    }
+
     #[must_use]
     pub fn person(&self, name: &str) -> Option<Arc<Person>> {
         self.table.borrow().get(name).cloned()

@@ -8,9 +8,9 @@ use std::time::Duration;
 use crate::clock::Instant;
 
 /// Wrong passwords a source may give before it has to wait.
-const FREE_FAILURES: u32 = 5;
+pub const FREE_FAILURES: u32 = 5;
 /// Longest wait; a person who mistyped is never locked out for longer.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+pub const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// After this long without a try a source is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(900);
 /// Connections a source may open at once, and how fast that fills up again. Each costs a key exchange.

@@ -15,10 +15,10 @@ use crate::command::Refusal;
 
 /// Why a request is not fulfilled.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
-    status: StatusCode,
-    text: String,
-    retry_after: Option<Duration>,
+pub(crate) struct Fault {
+    pub(crate) status: StatusCode,
+    pub(crate) text: String,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Fault {

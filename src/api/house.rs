@@ -24,33 +24,33 @@ use super::basic::Basic;
 use super::sessions::Sessions;
 
 #[derive(Debug)]
-pub(super) struct House {
+pub(crate) struct House {
     owner: String,
     bus: Bus,
-    pub(super) commands: Commands,
-    pub(super) dirs: Arc<Dirs>,
-    pub(super) access: Arc<Directory>,
-    pub(super) store: Store,
+    pub(crate) commands: Commands,
+    pub(crate) dirs: Arc<Dirs>,
+    pub(crate) access: Arc<Directory>,
+    pub(crate) store: Store,
     /// State, events and commands as every door has them.
-    pub(super) control: control::House,
-    pub(super) sessions: Sessions,
+    pub(crate) control: control::House,
+    pub(crate) sessions: Sessions,
     pub(super) basic: Basic,
-    pub(super) stop: CancellationToken,
-    pub(super) tracker: TaskTracker,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tracker: TaskTracker,
     pub(super) crowd: Crowd,
     config: watch::Receiver<config::Https>,
 }
 
 /// One connection as its requests see it. The last clone gives the place back.
 #[derive(Clone, Debug)]
-pub(super) struct Guest {
-    pub(super) peer: SocketAddr,
-    pub(super) slot: Arc<Slot>,
+pub(crate) struct Guest {
+    pub(crate) peer: SocketAddr,
+    pub(crate) slot: Arc<Slot>,
 }
 
 impl Guest {
     /// As events and other operators see it.
-    pub(super) fn from(&self) -> String {
+    pub(crate) fn from(&self) -> String {
         format!("https {}", self.peer)
     }
 }
@@ -81,7 +81,7 @@ impl House {
     }
 
     /// How long a session may be idle.
-    pub(super) fn idle(&self) -> Duration {
+    pub(crate) fn idle(&self) -> Duration {
         self.config.borrow().idle
     }
 

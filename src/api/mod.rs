@@ -38,14 +38,16 @@ use crate::config::Https;
 use crate::event::Kind;
 use crate::fact::{Door, Fact};
 use crate::journal;
+use crate::redfish;
 use crate::state::Store;
 use crate::supervisor::context::Context;
 use crate::tcp;
 use crate::tls::Identity;
 
-use answer::Fault;
+pub(crate) use answer::Fault;
 use certificate::Shown;
-use house::House;
+pub(crate) use house::{Guest, House};
+pub(crate) use sign_in::{Caller, by_basic, by_password, by_token, must_change};
 
 /// What open connections get to say goodbye when the board stops.
 const GOODBYE: Duration = Duration::from_millis(2500);
@@ -214,6 +216,7 @@ fn routes(house: Arc<House>) -> Router {
         .route("/api/console/{name}", get(console::open))
         .route("/api/screen/{machine}", get(screen::open))
         .route("/api/screen/{machine}/snapshot.png", get(screen::snapshot))
+        .merge(redfish::routes())
         .fallback(page::show)
         .method_not_allowed_fallback(|| async {
             Fault::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method")

@@ -24,7 +24,7 @@ pub(super) const TICKET_LIFE: Duration = Duration::from_secs(30);
 const MOST_TICKETS: usize = 256;
 
 /// 256 random bits, as text that fits a header, a cookie and an address.
-pub(super) type Token = String;
+pub(crate) type Token = String;
 type Hash = [u8; 32];
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ struct Table {
 
 /// All sessions of the door. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sessions(Arc<Mutex<Table>>);
+pub(crate) struct Sessions(Arc<Mutex<Table>>);
 
 /// A session as a request finds it.
 #[derive(Clone, Debug)]
@@ -69,12 +69,12 @@ pub(super) struct Found {
 
 /// A session as it is listed.
 #[derive(Clone, Debug, serde::Serialize)]
-pub(super) struct Listed {
-    pub(super) id: u64,
-    pub(super) user: String,
-    pub(super) from: String,
-    pub(super) since: Timestamp,
-    pub(super) idle_seconds: u64,
+pub(crate) struct Listed {
+    pub(crate) id: u64,
+    pub(crate) user: String,
+    pub(crate) from: String,
+    pub(crate) since: Timestamp,
+    pub(crate) idle_seconds: u64,
 }
 
 impl Sessions {
@@ -82,7 +82,7 @@ impl Sessions {
     ///
     /// # Errors
     /// No randomness.
-    pub(super) fn begin(&self, proof: Standing, from: String) -> Result<(Token, u64), String> {
+    pub(crate) fn begin(&self, proof: Standing, from: String) -> Result<(Token, u64), String> {
         let (token, hash) = fresh()?;
         let now = Instant::now();
         let mut table = self.table();
@@ -150,7 +150,7 @@ impl Sessions {
     }
 
     /// Ends one session; `false` when it is not there, or is not one of this user's.
-    pub(super) fn end(&self, id: u64, of: Option<&str>) -> bool {
+    pub(crate) fn end(&self, id: u64, of: Option<&str>) -> bool {
         let mut table = self.table();
         let before = table.sessions.len();
         table.keep(|one| one.id != id || of.is_some_and(|user| one.proof.person.name != user));
@@ -170,7 +170,7 @@ impl Sessions {
     }
 
     /// The password of this session's user was changed in it: it goes on under the new one, all others end.
-    pub(super) fn password_changed(&self, id: u64, hash: &str) {
+    pub(crate) fn password_changed(&self, id: u64, hash: &str) {
         let mut table = self.table();
         if let Some(session) = table.sessions.values_mut().find(|one| one.id == id) {
             session.proof = session.proof.with_hash(hash);
@@ -178,7 +178,7 @@ impl Sessions {
     }
 
     /// The sessions, oldest first; of one user or of all.
-    pub(super) fn list(&self, of: Option<&str>) -> Vec<Listed> {
+    pub(crate) fn list(&self, of: Option<&str>) -> Vec<Listed> {
         let now = Instant::now();
         let table = self.table();
         let mut listed: Vec<Listed> = table
@@ -217,7 +217,7 @@ impl Sessions {
 
 /// See [`Sessions::hold`].
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(crate) struct Hold {
     id: u64,
     sessions: Sessions,
 }

@@ -25,11 +25,11 @@ pub(super) const COOKIE: &str = "__Host-oobd";
 
 /// Who asks, proven.
 #[derive(Clone, Debug)]
-pub(super) struct Caller {
-    pub(super) person: Arc<Person>,
-    pub(super) guest: Guest,
+pub(crate) struct Caller {
+    pub(crate) person: Arc<Person>,
+    pub(crate) guest: Guest,
     pub(super) proof: Standing,
-    pub(super) session: Option<u64>,
+    pub(crate) session: Option<u64>,
     /// Cancelled when the session ends; never without one.
     cut: CancellationToken,
 }
@@ -107,13 +107,13 @@ async fn identify(parts: &Parts, house: &House, guest: &Guest) -> Result<Caller,
     Err(Fault::unauthorized("sign in first (POST /api/session)"))
 }
 
-fn by_token(house: &House, guest: &Guest, token: &str) -> Result<Caller, Fault> {
+pub(crate) fn by_token(house: &House, guest: &Guest, token: &str) -> Result<Caller, Fault> {
     let found = house.sessions.find(token, house.idle());
     let found = found.ok_or_else(|| Fault::unauthorized("this session is over; sign in again"))?;
     seat(house, guest, found.proof, Some(found.id), found.cut)
 }
 
-async fn by_basic(house: &House, guest: &Guest, text: &str) -> Result<Caller, Fault> {
+pub(crate) async fn by_basic(house: &House, guest: &Guest, text: &str) -> Result<Caller, Fault> {
     let decoded = STANDARD.decode(text).ok();
     let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
     let pair = decoded.as_deref().and_then(|text| text.split_once(':'));
@@ -133,7 +133,7 @@ async fn by_basic(house: &House, guest: &Guest, text: &str) -> Result<Caller, Fa
 }
 
 /// Checks a password, with the source's rate limit before any hashing, and journals what came of it.
-pub(super) async fn by_password(
+pub(crate) async fn by_password(
     house: &House,
     guest: &Guest,
     user: &str,
@@ -199,18 +199,18 @@ fn seat(
 
 impl Caller {
     /// As events and other operators see it.
-    pub(super) fn from(&self) -> String {
+    pub(crate) fn from(&self) -> String {
         self.guest.from()
     }
 
     /// The person with the rights of now; `None` once what was proven no longer stands.
-    pub(super) fn now(&self, house: &House) -> Option<Arc<Person>> {
+    pub(crate) fn now(&self, house: &House) -> Option<Arc<Person>> {
         let stands = !self.cut.is_cancelled() && self.proof.holds(&house.access);
         house.access.person(&self.person.name).filter(|_| stands)
     }
 
     /// Waits until the session ends, the person is changed or removed, or the board stops; then why. Cancel-safe.
-    pub(super) async fn over(&self, house: &House) -> String {
+    pub(crate) async fn over(&self, house: &House) -> String {
         tokio::select! {
             // A changed person ends the session, too: that is the better reason of the two.
             biased;
@@ -224,13 +224,13 @@ impl Caller {
     }
 
     /// Keeps the session from being idle while this is held.
-    pub(super) fn hold(&self, house: &House) -> Option<Hold> {
+    pub(crate) fn hold(&self, house: &House) -> Option<Hold> {
         self.session.map(|id| house.sessions.hold(id))
     }
 }
 
 /// Is this the administrator of first boot, with the random password still?
-pub(super) async fn must_change(house: &House, person: &Person) -> bool {
+pub(crate) async fn must_change(house: &House, person: &Person) -> bool {
     if person.name != first_boot::USER {
         return false;
     }

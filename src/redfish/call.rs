@@ -1,0 +1,88 @@
+//! One request as handlers see it: who asks, what is true now for them, what they gave.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+
+use crate::access::Person;
+use crate::api::{Caller, Guest, House};
+use crate::command::{Actor, Command, Reply};
+use crate::control::{self, Outcome};
+use crate::state::State;
+
+use super::query::Query;
+use super::wrong::Wrong;
+
+/// A request that passed the door.
+#[derive(Clone)]
+pub(super) struct Call {
+    pub(super) house: Arc<House>,
+    pub(super) guest: Guest,
+    /// `None` on what is open to everybody.
+    pub(super) caller: Option<Caller>,
+    /// What this person may see.
+    pub(super) state: Arc<State>,
+    /// Of the resource, without a slash at the end.
+    pub(super) path: String,
+    /// What stands for the names in braces of the pattern, in order.
+    pub(super) ids: Vec<String>,
+    pub(super) query: Arc<Query>,
+    pub(super) body: Arc<Map<String, Value>>,
+}
+
+impl Call {
+    /// The name in the braces of this number; empty where the pattern has none, which no resource is called.
+    pub(super) fn id(&self, at: usize) -> &str {
+        self.ids.get(at).map_or("", String::as_str)
+    }
+
+    /// Who asks.
+    ///
+    /// # Errors
+    /// Nobody is signed in; the entry lets none through that needs somebody.
+    pub(super) fn caller(&self) -> Result<&Caller, Wrong> {
+        self.caller
+            .as_ref()
+            .ok_or_else(|| Wrong::new(axum::http::StatusCode::UNAUTHORIZED, "NoValidSession", &[]))
+    }
+
+    pub(super) fn person(&self) -> Result<&Person, Wrong> {
+        Ok(&self.caller()?.person)
+    }
+
+    /// The resource is not there (for this person).
+    pub(super) fn missing(&self) -> Wrong {
+        Wrong::missing(&self.path)
+    }
+
+    /// Has something done, with the rights and in the name of who asks; it is journaled.
+    ///
+    /// # Errors
+    /// The person may not, or the owner would not.
+    pub(super) async fn act(&self, command: Command) -> Result<Reply, Wrong> {
+        let caller = self.caller()?;
+        let from = caller.from();
+        let done = self.house.control.carry_out(command, &caller.person, &from);
+        match done.await {
+            Outcome::Done(reply) => Ok(reply),
+            Outcome::Refused(refusal) => Err(refusal.into()),
+            Outcome::Denied(_) => Err(Wrong::forbidden()),
+        }
+    }
+
+    /// Asks a device for something to show, and waits no longer than this. Nothing is journaled: a GET changes nothing.
+    /// `None` when it does not say.
+    pub(super) async fn ask(&self, command: Command, limit: Duration) -> Option<Reply> {
+        let caller = self.caller.as_ref()?;
+        let needed = control::needed(&command, &self.state, &caller.person);
+        caller.person.may(needed).ok()?;
+        let actor = Actor::User {
+            name: caller.person.name.clone(),
+            from: caller.from(),
+        };
+        let asked = self.house.commands.send(actor, command);
+        timeout(limit, asked).await.ok()?.ok()
+    }
+}

@@ -1,0 +1,174 @@
+//! The machines as computer systems: power, boot, consoles.
+
+use serde_json::{Map, Value, json};
+
+use crate::command::{Command, Reply};
+use crate::fact::{Console, Machine};
+use crate::reset::{VERBS, Verb};
+use crate::state::State;
+
+use super::super::answer::Answer;
+use super::super::call::Call;
+use super::super::message::Message;
+use super::super::uri;
+use super::super::wrong::Wrong;
+use super::{boot, outlet};
+
+/// Sessions that a console takes at once, as the doors do.
+const SESSIONS: u32 = 32;
+const RESET: &str = "#ComputerSystem.Reset";
+
+#[allow(clippy::unnecessary_wraps, reason = "all handlers are alike")]
+pub(in super::super) fn list(call: &Call) -> Result<Value, Wrong> {
+    let names = call.state.machines.keys();
+    let members = names.map(|name| uri::at(&["Systems", name]));
+    Ok(super::collection("Machines", members))
+}
+
+fn machine(call: &Call) -> Result<&Machine, Wrong> {
+    let found = call.state.machines.get(call.id(0));
+    found.ok_or_else(|| call.missing())
+}
+
+pub(in super::super) async fn show(call: &Call) -> Result<Answer, Wrong> {
+    let machine = machine(call)?;
+    let name = machine.name.as_str();
+    let verbs: Vec<String> = machine
+        .verbs
+        .iter()
+        .map(|verb| format!("{verb:?}"))
+        .collect();
+    let outlets = outlet::links(&call.state, &machine.outlets);
+    let mut value = json!({
+        "Id": name,
+        "Name": name,
+        "SystemType": "Physical",
+        "Status": super::status(machine.phase),
+        "PowerState": super::power_state(machine.state, machine.action.as_ref()),
+        "Boot": boot::show(call, machine).await,
+        "Actions": {
+            RESET: {
+                "target": uri::at(&["Systems", name, "Actions", "ComputerSystem.Reset"]),
+                "ResetType@Redfish.AllowableValues": verbs,
+            },
+        },
+        "Links": {
+            "Chassis": [uri::to(&["Chassis", name])],
+            "ManagedBy": [super::ourselves()],
+            "PoweredBy": outlets,
+        },
+    });
+    if !machine.model.is_empty() {
+        value["Model"] = machine.model.clone().into();
+    }
+    if let Some(action) = &machine.action {
+        value["LastResetTime"] = json!(action.began);
+    }
+    if let Some(console) = console(&call.state, name) {
+        value["SerialConsole"] = serial_console(&call.state, console);
+    }
+    if machine.methods.iter().any(|way| way == "amt") {
+        value["GraphicalConsole"] = json!({
+            "ServiceEnabled": true,
+            "MaxConcurrentSessions": SESSIONS,
+            "ConnectTypesSupported": ["OEM"],
+        });
+    }
+    Ok(Answer::Shown(value))
+}
+
+/// The console of a machine: the one by its controller, or one of its name.
+fn console<'a>(state: &'a State, machine: &str) -> Option<&'a Console> {
+    let port = format!("sol://{machine}");
+    let by_controller = state.consoles.values().find(|one| one.port == port);
+    by_controller.or_else(|| state.consoles.get(machine))
+}
+
+fn serial_console(state: &State, console: &Console) -> Value {
+    let ssh = state.doors.get("ssh");
+    let port = ssh.and_then(|door| door.address.rsplit(':').next()?.parse::<u16>().ok());
+    let mut value = json!({
+        "MaxConcurrentSessions": SESSIONS,
+        "WebSocket": {
+            "ServiceEnabled": true,
+            "Interactive": true,
+            "ConsoleURI": format!("/api/console/{}", console.name),
+        },
+    });
+    if let Some(port) = port {
+        value["SSH"] = json!({
+            "ServiceEnabled": true,
+            "Port": port,
+            "SharedWithManagerCLI": true,
+            "ConsoleEntryCommand": console.name,
+            "HotKeySequenceDisplay": "~. leaves, ~? tells the others",
+        });
+    }
+    value
+}
+
+/// PATCH: what it starts from is all that can be changed.
+pub(in super::super) async fn change(call: &Call) -> Result<Answer, Wrong> {
+    let machine = machine(call)?;
+    let mut wrong = Vec::new();
+    for name in call.body.keys().filter(|name| *name != "Boot") {
+        wrong.push(Message::new("PropertyNotWritable", &[name]).about(name));
+    }
+    let Some(wanted) = call.body.get("Boot") else {
+        return Err(Wrong::of(axum::http::StatusCode::BAD_REQUEST, wrong));
+    };
+    match boot::change(call, machine, wanted).await? {
+        Answer::Done(more) => Ok(Answer::Done([wrong, more].concat())),
+        other => Ok(other),
+    }
+}
+
+/// The one parameter of an action, as one of these words.
+pub(super) fn parameter<'a>(
+    body: &'a Map<String, Value>,
+    (action, name): (&str, &str),
+    allowed: &[String],
+) -> Result<&'a str, Wrong> {
+    if let Some(other) = body.keys().find(|key| *key != name) {
+        return Err(Wrong::bad("ActionParameterUnknown", &[action, other]));
+    }
+    match body.get(name) {
+        Some(Value::String(text)) if allowed.iter().any(|one| one == text) => Ok(text),
+        Some(Value::String(text)) => {
+            let key = "ActionParameterValueNotInList";
+            Err(Wrong::bad(key, &[text, name, action]))
+        }
+        Some(other) => {
+            let key = "ActionParameterValueTypeError";
+            Err(Wrong::bad(key, &[&other.to_string(), name, action]))
+        }
+        None => Err(Wrong::bad("ActionParameterMissing", &[action, name])),
+    }
+}
+
+pub(in super::super) async fn reset(call: &Call) -> Result<Answer, Wrong> {
+    let machine = machine(call)?;
+    let allowed: Vec<String> = machine
+        .verbs
+        .iter()
+        .map(|verb| format!("{verb:?}"))
+        .collect();
+    let wanted = parameter(&call.body, ("ComputerSystem.Reset", "ResetType"), &allowed)?;
+    let verb = spelled(wanted).ok_or_else(|| call.missing())?;
+    let command = Command::SwitchMachine {
+        machine: machine.name.clone(),
+        verb,
+        cut_myself: false,
+    };
+    match call.act(command).await? {
+        Reply::Started { .. } | Reply::Done => Ok(Answer::done()),
+        other => Err(Wrong::internal(&format!(
+            "an answer that fits not: {other:?}"
+        ))),
+    }
+}
+
+/// The verb that DMTF spells so.
+pub(super) fn spelled(text: &str) -> Option<Verb> {
+    VERBS.into_iter().find(|verb| format!("{verb:?}") == text)
+}

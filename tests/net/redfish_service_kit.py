@@ -1,0 +1,90 @@
+"""What the tests of our own Redfish service need: a board with machines, PDUs and a UPS, its service as a client sees it, and
+DMTF's validators with the schema files."""
+import base64
+import functools
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from api_kit import Door
+from machine_kit import FAST, HOST, ipmi
+from machine_kit import House as MachineHouse
+from power_kit import Nut
+from ssh_kit import HASH, PASSWORD
+from venv_kit import venv
+
+HERE = Path(__file__).parent
+PDU = f'[pdu.rack]\npowerman = {{ host = "{HOST}" }}\npoll = "2s"\nconfirm = "6s"\nstagger = "100ms"\n'
+UPS = f'[ups.cellar]\nnut = {{ host = "{HOST}", ups = "ups1", username = "admin", password = "adminpw" }}\npoll = "2s"\n'
+PEOPLE = {
+    "alice": 'role = "administrator"',
+    "bob": 'role = "operator"\nmachines = ["db1"]\noutlets = ["rack/rack1"]\nconsoles = ["core-*"]',
+    "eve": 'role = "readonly"',
+}
+
+
+def users(people):
+    return "".join(f'[user.{name}]\npassword = "{HASH}"\n{body}\n' for name, body in people.items())
+
+
+class House(MachineHouse):
+    """db1 has a BMC and two outlets, relay-only has an outlet and nothing else; a PDU of eight outlets, a UPS."""
+
+    def __init__(self, work, make_board, people=None):
+        super().__init__(work, make_board, users=users(people or PEOPLE))
+
+    def run(self, more=""):
+        self.sim()
+        self.powerman()
+        self.nut = self.peers(Nut).up()
+        self.start(f'{PDU}{UPS}[machine.db1]\n{ipmi()}outlets = ["rack/rack1", "rack/rack2"]\n{FAST}'
+                   f'[machine.relay-only]\noutlets = ["rack/rack3"]\n{FAST}{more}')
+        self.phase("up")
+        self.until("the PDU and the UPS", lambda: self.pdu().get("outlets") and self.board.json("status")["upses"]["cellar"].get("status"))
+        self.service = Service(self)
+        return self
+
+
+class Service(Door):
+    """The Redfish service of a House."""
+
+    def call(self, method, path, body=None, user="alice", token=None, password=PASSWORD, **headers):
+        """One request below /redfish/v1 (or at an absolute path), as this user by HTTP Basic, by a token, or as nobody."""
+        if token:
+            headers["X_Auth_Token"] = token
+        elif user:
+            headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        path = path if path.startswith("/redfish") or path.startswith("/machine") else "/redfish/v1" + path
+        return self.ask(method, path, body, **headers)
+
+    def get(self, path, user="alice", **headers):
+        answer = self.call("GET", path, user=user, **headers)
+        assert answer.status == 200, (path, answer.status, answer.body)
+        return answer.json()
+
+    def members(self, path, user="alice"):
+        return [one["@odata.id"] for one in self.get(path, user)["Members"]]
+
+
+@functools.cache
+def validators():
+    """The folder of the validators' programs."""
+    return venv("redfish-validators", HERE / "redfish-validators.txt") / "bin"
+
+
+@functools.cache
+def csdl():
+    """The folder of DMTF's schema files."""
+    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--manifest-path", HERE / "redfish-csdl/Cargo.toml"]
+    packages = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=600).stdout)["packages"]
+    (found,) = [one for one in packages if one["name"] == "nv-redfish-schema"]
+    return Path(found["manifest_path"]).parent / "redfish-csdl/csdl"
+
+
+def validate(house, program, *arguments, timeout=900):
+    """Runs a validator in the board's namespace against its service; gives exit status and what it said."""
+    env = {name: value for name, value in os.environ.items() if name not in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")}
+    command = ["ip", "netns", "exec", house.lan.board, validators() / program, *map(str, arguments)]
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, cwd=house.work)
+    return done.returncode, done.stdout
