@@ -250,6 +250,11 @@ pub enum Command {
         #[serde(default)]
         trial: Trial,
     },
+    /// Start a machine once from what a web server gives (`https://…`); it fetches that itself.
+    BootFrom {
+        machine: String,
+        url: String,
+    },
 }
 
 impl Command {
@@ -293,6 +298,7 @@ impl Command {
             | Self::ClearMachineLog { machine }
             | Self::ReadBoot { machine }
             | Self::SetBoot { machine, .. }
+            | Self::BootFrom { machine, .. }
             | Self::ReadMedia { machine }
             | Self::InsertMedium { machine, .. }
             | Self::EjectMedium { machine, .. }

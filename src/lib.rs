@@ -51,4 +51,5 @@ pub mod telnet;
 pub mod tls;
 pub mod transcript;
 pub mod uplink;
+pub mod vnc;
 pub mod wol;

@@ -72,10 +72,12 @@ pub enum BootTarget {
     Cd,
     Usb,
     Diagnostic,
+    /// What a web server gives: set with its URL.
+    Https,
 }
 
 /// Words of the command line.
-pub const BOOT_TARGETS: [(&str, BootTarget); 7] = [
+pub const BOOT_TARGETS: [(&str, BootTarget); 8] = [
     ("none", BootTarget::None),
     ("bios", BootTarget::Bios),
     ("pxe", BootTarget::Pxe),
@@ -83,6 +85,7 @@ pub const BOOT_TARGETS: [(&str, BootTarget); 7] = [
     ("cd", BootTarget::Cd),
     ("usb", BootTarget::Usb),
     ("diagnostic", BootTarget::Diagnostic),
+    ("https", BootTarget::Https),
 ];
 
 impl fmt::Display for BootTarget {

@@ -92,7 +92,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     (
         "session",
         &[&[
-            "access", "clock", "command", "config", "escape", "keymap", "line", "reset",
+            "access", "clock", "command", "config", "escape", "keymap", "line", "reset", "rfb",
         ]],
     ),
     ("tls", &[]),
@@ -148,7 +148,9 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     // Served behind the door of `api`, whose sign-in and sessions it has.
     ("redfish", &[DEVICE, DOOR, &["api", "control"]]),
     ("plain", &[DEVICE, DOOR, &["control"]]),
-    ("control", &[DEVICE, DOOR]),
+    // Shows the certificate of the HTTPS door.
+    ("vnc", &[DEVICE, DOOR, &["rfb", "tls"]]),
+    ("control", &[DEVICE, DOOR, &["rfb"]]),
     // The client's side of the control socket.
     ("cli", &[DEVICE, DOOR, &["control"]]),
     // Puts the rooms together; the context it hands out knows none of them.
@@ -159,7 +161,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             DOOR,
             &[
                 "api", "bmc", "cira", "console", "control", "ider", "link", "plain", "power",
-                "screen", "ssh", "uplink",
+                "screen", "ssh", "tls", "uplink", "vnc",
             ],
         ],
     ),

@@ -70,6 +70,7 @@ impl<'a> Right<'a> {
             Command::SwitchMachine { machine, .. }
             | Command::IdentifyMachine { machine, .. }
             | Command::SetBoot { machine, .. }
+            | Command::BootFrom { machine, .. }
             | Command::InsertMedium { machine, .. }
             | Command::EjectMedium { machine, .. }
             | Command::InsertIder { machine, .. }

@@ -67,7 +67,8 @@ pub enum Error {
     Tls(#[from] rustls::Error),
 }
 
-/// Serves HTTPS until the board stops. `config` is followed: another certificate takes effect with the next handshake.
+/// Serves HTTPS until the board stops. `config` is followed: another certificate takes effect with the next handshake, and
+/// other doors hear of it by `told`.
 ///
 /// # Errors
 /// [`Error`] when it cannot listen or has no certificate at all; never because of a client.
@@ -77,7 +78,7 @@ pub async fn run(
     access: Arc<Directory>,
     store: Store,
     journal: journal::Reader,
-    mut config: watch::Receiver<Https>,
+    (mut config, told): (watch::Receiver<Https>, Arc<watch::Sender<Option<Identity>>>),
 ) -> Result<(), Error> {
     let path = ctx.dirs.state.join("https.pem");
     let own = certificate::own(path, store.now().device).await;
@@ -91,6 +92,7 @@ pub async fn run(
     let mut door = Showing {
         own: own.value,
         address,
+        told,
         shown: None,
         told_expired: false,
     };
@@ -148,6 +150,8 @@ pub async fn run(
 struct Showing {
     own: Identity,
     address: String,
+    /// Tells other doors.
+    told: Arc<watch::Sender<Option<Identity>>>,
     shown: Option<(Identity, Arc<Shown>)>,
     told_expired: bool,
 }
@@ -170,6 +174,7 @@ impl Showing {
             address: self.address.clone(),
             fingerprint: Some(fingerprint),
         }));
+        self.told.send_replace(Some(identity.clone()));
         self.shown = Some((identity, shown.clone()));
         self.told_expired = false;
         shown

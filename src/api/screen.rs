@@ -18,7 +18,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::access::Right;
 use crate::clock::Instant;
 use crate::command::{Control, View, Viewing};
-use crate::rfb::{Frame, Server, png};
+use crate::rfb::Server;
+use crate::session::{Gone, Viewer};
 
 use super::answer::{Fault, Query};
 use super::console::flag;
@@ -33,8 +34,6 @@ const FRAME: usize = 512 * 1024;
 const PING: Duration = Duration::from_secs(20);
 /// A client that says nothing, not even to a ping, or takes nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(60);
-/// Longest wait for the first picture of a snapshot.
-const FIRST: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,14 +115,13 @@ async fn serve(machine: String, viewing: Viewing, socket: WebSocket) {
     let mut updates = viewing.picture.updates();
     let mut ended = viewing.ended.clone();
     let mut view = Seen {
-        server: Server::new(&machine),
-        viewing,
+        viewer: Viewer::new(Server::new(&machine), viewing),
         heard: Instant::now(),
     };
     let mut ping = interval(PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let message = match view.next_picture() {
+        let message = match view.viewer.due() {
             Some(bytes) => Message::Binary(bytes.into()),
             None => tokio::select! {
                 // cancel-safe: a frame is taken out of the stream whole or not at all
@@ -163,39 +161,20 @@ async fn serve(machine: String, viewing: Viewing, socket: WebSocket) {
     let _ = timeout(SILENCE, sink.send(Message::Close(None))).await;
 }
 
-/// The client is not there any more, or says what nobody understands.
-struct Gone;
-
 /// What one client sees and does.
 struct Seen {
-    server: Server,
-    viewing: Viewing,
+    viewer: Viewer,
     heard: Instant,
 }
 
 impl Seen {
-    /// What is to be sent, if anything.
-    fn next_picture(&mut self) -> Option<Vec<u8>> {
-        let said = self.server.said();
-        if said.is_empty() {
-            return self.server.update(&self.viewing.picture.lock());
-        }
-        Some(said)
-    }
-
     async fn hear(&mut self, next: Option<Result<Message, axum::Error>>) -> Result<(), Gone> {
         self.heard = Instant::now();
-        let bytes = match next {
-            Some(Ok(Message::Binary(bytes))) => bytes,
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
-            Some(Ok(_)) => return Ok(()),
-        };
-        let did = self.server.feed(&bytes, &self.viewing.picture.lock());
-        for input in did.map_err(|_| Gone)? {
-            let input = (self.viewing.id, input);
-            self.viewing.input.send(input).await.map_err(|_| Gone)?;
+        match next {
+            Some(Ok(Message::Binary(bytes))) => self.viewer.hear(&bytes).await,
+            Some(Ok(Message::Close(_)) | Err(_)) | None => Err(Gone),
+            Some(Ok(_)) => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -204,20 +183,14 @@ pub(super) async fn snapshot(
     caller: Caller,
     Path(machine): Path<String>,
 ) -> Result<Response, Fault> {
-    let viewing = look(&house, &caller, machine, Control::No).await?;
-    let mut updates = viewing.picture.updates();
-    let first = timeout(FIRST, updates.wait_for(|updates| *updates > 0)).await;
-    if !matches!(first, Ok(Ok(_))) {
-        let text = "the machine shows nothing";
-        return Err(Fault::new(StatusCode::GATEWAY_TIMEOUT, text));
-    }
-    drop(first);
-    let frame: Frame = viewing.picture.lock().clone();
-    let encoded = tokio::task::spawn_blocking(move || png::encode(&frame)).await;
-    let encoded = encoded.map_err(|_| Fault::internal("the picture cannot be written"))?;
+    let from = caller.from();
+    let png = house
+        .control
+        .snapshot(&machine, &caller.person, &from)
+        .await?;
     let headers = [
         (header::CONTENT_TYPE, "image/png"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    Ok((headers, encoded).into_response())
+    Ok((headers, png).into_response())
 }

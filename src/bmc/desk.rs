@@ -19,6 +19,7 @@ pub(super) fn request(command: Command) -> Option<Request> {
         Command::ClearMachineLog { .. } => Request::ClearLog,
         Command::ReadBoot { .. } => Request::Boot,
         Command::SetBoot { boot, .. } => Request::SetBoot(boot),
+        Command::BootFrom { url, .. } => Request::BootFrom(url),
         Command::ReadMedia { .. } => Request::Media,
         Command::InsertMedium { slot, image, .. } => Request::Insert { slot, image },
         Command::EjectMedium { slot, .. } => Request::Eject { slot },

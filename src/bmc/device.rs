@@ -26,6 +26,8 @@ pub(super) enum Request {
     ClearLog,
     Boot,
     SetBoot(Boot),
+    /// Start once from what this URL gives.
+    BootFrom(String),
     Identify {
         seconds: u8,
     },
@@ -62,6 +64,7 @@ pub(super) enum Skill {
     Parts,
     Trust,
     Amt,
+    BootFrom,
 }
 
 impl Request {
@@ -75,6 +78,7 @@ impl Request {
             Self::Sensors => Skill::Sensors,
             Self::Log { .. } | Self::ClearLog => Skill::Log,
             Self::Boot | Self::SetBoot(_) => Skill::Boot,
+            Self::BootFrom(_) => Skill::BootFrom,
             Self::Identify { .. } => Skill::Identify,
             Self::Media | Self::Insert { .. } | Self::Eject { .. } => Skill::Media,
             Self::Bios | Self::Stage(_) => Skill::Bios,
@@ -132,6 +136,7 @@ impl Skill {
             Self::Parts => "list parts",
             Self::Trust => "have its certificate trusted anew",
             Self::Amt => "do what Intel AMT does",
+            Self::BootFrom => "start from a URL",
         }
     }
 }

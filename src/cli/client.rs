@@ -113,6 +113,19 @@ impl Client {
         }
     }
 
+    /// The screen of a machine, as PNG.
+    pub(super) async fn snapshot(&mut self, machine: String) -> Result<Vec<u8>, Failure> {
+        self.send(&Request::Snapshot { machine }).await?;
+        let mut png = Vec::new();
+        loop {
+            match self.receive().await? {
+                Response::Picture(piece) => png.extend(piece),
+                Response::End => return Ok(png),
+                other => return Err(unexpected(&other)),
+            }
+        }
+    }
+
     pub(super) async fn ask_events(&mut self, query: Query) -> Result<(), Failure> {
         self.send(&Request::Events(query)).await
     }

@@ -90,6 +90,12 @@ impl Face {
         self.out.flush().await.map_err(Failure::Output)
     }
 
+    /// Writes bytes that are no text.
+    pub(super) async fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.out.write_all(bytes).await.map_err(Failure::Output)?;
+        self.out.flush().await.map_err(Failure::Output)
+    }
+
     /// Writes one JSON value on a line of its own.
     pub(super) async fn json<T: Serialize>(&mut self, value: &T) -> Result<(), Failure> {
         let text = serde_json::to_string(value)

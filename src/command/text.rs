@@ -68,6 +68,13 @@ impl fmt::Display for Command {
                 let once = if boot.once { " once" } else { "" };
                 write!(f, "start machine {machine} from {}{once}", boot.target)
             }
+            Self::BootFrom { machine, url } => {
+                write!(
+                    f,
+                    "start machine {machine} from {} once",
+                    url.escape_debug()
+                )
+            }
             Self::ReadMedia { machine } => write!(f, "read the media of machine {machine}"),
             Self::InsertMedium { machine, .. } => {
                 write!(f, "insert a medium into machine {machine}")

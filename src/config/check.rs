@@ -60,12 +60,11 @@ pub(super) fn uplinks_unsaid(lan: &Lan, mode: Mode) -> Vec<Uplink> {
 
 pub(super) fn consoles(
     table: &Table<'_>,
-    doors: &[(u16, &str)],
+    doors: &[(u16, String)],
     resolver: &Resolver<'_>,
     machines: &Machines,
 ) -> Vec<Console> {
-    let doors = doors.iter().map(|(port, name)| (*port, (*name).to_owned()));
-    let mut ports: BTreeMap<u16, String> = doors.collect();
+    let mut ports: BTreeMap<u16, String> = doors.iter().cloned().collect();
     let mut numbers = BTreeMap::new();
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
     let mut consoles = Vec::new();

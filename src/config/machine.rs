@@ -13,11 +13,13 @@ use crate::tls::is_key_pin;
 mod amt;
 mod ipmi;
 mod redfish;
+mod vnc;
 mod wol;
 
 pub use amt::{Amt, AmtAt, CiraLogin};
 pub use ipmi::Ipmi;
 pub use redfish::Redfish;
+pub use vnc::Vnc;
 pub use wol::Wol;
 
 /// Each is a task, a queue per way and now and then a session.
@@ -81,6 +83,8 @@ pub struct Machine {
     pub confirm: Duration,
     /// The same, of what the operating system does itself.
     pub shutdown: Duration,
+    /// A port for viewers of its screen.
+    pub vnc: Option<Vnc>,
 }
 
 impl Machine {
@@ -98,6 +102,7 @@ impl Machine {
             poll: Duration::from_secs(30),
             confirm: Duration::from_mins(1),
             shutdown: Duration::from_mins(3),
+            vnc: None,
         }
     }
 
@@ -107,6 +112,7 @@ impl Machine {
             ["redfish", "ipmi", "amt", "outlets", "wol"].map(|key| table.take(key));
         let [methods, poll, confirm, shutdown] =
             ["methods", "poll", "confirm", "shutdown"].map(|key| table.take(key));
+        let vnc = table.take("vnc");
         let given = [&redfish, &ipmi, &amt, &outlets, &wol].map(Option::is_some);
         if !given.contains(&true) {
             table.missing(
@@ -115,6 +121,9 @@ impl Machine {
             );
         }
         table.finish();
+        if let (Some(vnc), None) = (&vnc, &amt) {
+            vnc.wrong("needs `amt`: the board shows the screens of machines with Intel AMT");
+        }
         let have: Vec<Method> = METHODS
             .iter()
             .zip(given)
@@ -134,12 +143,14 @@ impl Machine {
         let ipmi = ipmi.map(|field| Ipmi::read(&field, resolver));
         let amt = amt.map(|field| Amt::read(&field, resolver));
         let wol = wol.map(|field| Wol::read(&field, resolver));
+        let vnc = vnc.map(|field| Vnc::read(&field, resolver));
         let outlets = outlets.map(|field| read_outlets(&field));
         Some(Self {
             redfish: whole(redfish)?,
             ipmi: whole(ipmi)?,
             amt: whole(amt)?,
             wol: whole(wol)?,
+            vnc: whole(vnc)?,
             outlets: outlets.unwrap_or_default(),
             poll,
             confirm,
@@ -274,6 +285,32 @@ pub(super) fn consoles_of(
         (name, (has.contains(&true), by))
     };
     named.iter().map(one).collect()
+}
+
+/// Notes ports of VNC that another door has; `taken` are those of the others, and all are given, with who has them.
+pub(super) fn check_ports(table: &Table<'_>, taken: &[(u16, &str)]) -> Vec<(u16, String)> {
+    let taken = taken.iter().map(|(port, door)| (*port, (*door).to_owned()));
+    let mut all: Vec<(u16, String)> = taken.collect();
+    for (name, machine) in table.named() {
+        let Some(vnc) = machine.inner(&["vnc"]) else {
+            continue;
+        };
+        let field = if vnc.is_table() {
+            vnc.inner(&["port"])
+        } else {
+            Some(vnc)
+        };
+        // What is no port is told where it is read.
+        let Some((field, port)) = field.and_then(|field| Some((field.clone(), field.port()?)))
+        else {
+            continue;
+        };
+        if let Some((_, door)) = all.iter().find(|(one, _)| *one == port) {
+            field.wrong(format!("port {port} is in use by `{door}` already"));
+        }
+        all.push((port, format!("machine.{}.vnc", name.text())));
+    }
+    all
 }
 
 /// Notes machines that call in while nobody listens, and two that are the same device.

@@ -33,7 +33,7 @@ pub use console::{Console, Discover, Network, PlainDoor, PlainKind, Sessions, Sh
 pub use device::{Device, Ssh};
 pub use https::{Https, Pair};
 pub use lan::{Lan, LanAddress};
-pub use machine::{Amt, AmtAt, CiraLogin, Ipmi, Machine, Method, Redfish, Wol};
+pub use machine::{Amt, AmtAt, CiraLogin, Ipmi, Machine, Method, Redfish, Vnc, Wol};
 pub use oob::{Mode, Oob, Probe};
 pub use pdu::{
     Gpio, GpioAt, GpioLine, Nut, OURS, ObjectId, OutletRef, POE, Pdu, PduKind, Powerman, Profile,
@@ -241,17 +241,22 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
     });
     let upses = section(upses).map_or_else(Vec::new, |table| pdu::upses(&table, resolver));
     let machine_section = machines.clone();
+    let mut doors = taken.to_vec();
+    doors.extend(cira.as_ref().map(|cira| (cira.port, "cira")));
+    let mut ports = doors
+        .iter()
+        .map(|(port, door)| (*port, (*door).to_owned()))
+        .collect();
     let machines = section(machines).map_or_else(Vec::new, |table| {
         machine::check_outlets(&table, &pdu_names);
         machine::check_callers(&table, listens);
+        ports = machine::check_ports(&table, &doors);
         machine::machines(&table, resolver)
     });
     let sol = machine::consoles_of(machine_section.as_ref(), &machines);
     let consoles = section(consoles).map_or_else(Vec::new, |table| {
         pdu::check_outlets(&table, &pdu_names);
-        let mut doors = taken.to_vec();
-        doors.extend(cira.as_ref().map(|cira| (cira.port, "cira")));
-        let mut consoles = check::consoles(&table, &doors, resolver, &sol);
+        let mut consoles = check::consoles(&table, &ports, resolver, &sol);
         check::quotas(&table, &mut consoles, transcripts.total);
         consoles
     });

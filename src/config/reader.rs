@@ -135,6 +135,13 @@ impl<'a> Field<'a> {
         number
     }
 
+    /// A port, if it is one. Says nothing: that is for who reads it.
+    pub(super) fn port(&self) -> Option<u16> {
+        let integer = self.value.as_integer()?;
+        let number = i128::from_str_radix(integer.as_str(), integer.radix());
+        u16::try_from(number.ok()?).ok()
+    }
+
     /// Text such as `"30s"`.
     pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
         if !self.value.is_str() {

@@ -8,6 +8,7 @@ mod outlets;
 mod power;
 mod rights;
 mod serve;
+mod snapshot;
 mod view;
 pub mod wire;
 

@@ -33,6 +33,8 @@ const PICTURE_PAUSE: Duration = Duration::from_millis(200);
 const PICTURES_AHEAD: u32 = 10;
 /// Bytes of events per frame; the longest event still fits behind it.
 const EVENTS_FRAME: usize = wire::LONGEST_FRAME / 4;
+/// Bytes of a picture per frame.
+const PICTURE_FRAME: usize = wire::LONGEST_FRAME / 4;
 
 /// The rooms a conversation may ask. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -268,6 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                         log::answer(&mut self.wire, &self.house, &self.caller, &console, query);
                     done.await?;
                 }
+                Request::Snapshot { machine } => self.snapshot(&machine, &person).await?,
                 Request::Input(_) | Request::OpenMenu | Request::MenuKeys(_) => {
                     let fault = Refusal::Failed("no console is attached".into());
                     self.wire.send(&Response::Refused(fault)).await?;
@@ -368,6 +371,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
             Outcome::Done(reply) => Response::Done(reply),
             Outcome::Refused(refusal) => Response::Refused(refusal),
             Outcome::Denied(sentence) => Response::Denied(sentence),
+        }
+    }
+
+    async fn snapshot(&mut self, machine: &str, person: &Person) -> Result<(), Error> {
+        let from = self.caller.from.clone();
+        let shown = Box::pin(self.house.snapshot(machine, person, &from)).await;
+        match shown {
+            Err(refusal) => self.wire.send(&Response::Refused(refusal)).await,
+            Ok(png) => {
+                for piece in png.chunks(PICTURE_FRAME) {
+                    self.wire.send(&Response::Picture(piece.to_vec())).await?;
+                }
+                self.wire.send(&Response::End).await
+            }
         }
     }
 

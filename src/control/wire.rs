@@ -68,6 +68,8 @@ pub enum Request {
         verb: Verb,
         cut_myself: bool,
     },
+    /// The screen of a machine. Answered by [`Response::Picture`], as many as it takes, then [`Response::End`].
+    Snapshot { machine: String },
 }
 
 /// Which events.
@@ -122,6 +124,8 @@ pub enum Response {
     },
     /// What came of it, by `PDU/OUTLET`.
     Switched(Vec<(String, Action)>),
+    /// A piece of a PNG file.
+    Picture(Vec<u8>),
 }
 
 /// Why a conversation ended early.

@@ -204,6 +204,8 @@ pub struct AmtFeatures {
     pub consent: AmtPolicy,
     /// May the policy of consent be changed?
     pub consent_is_ours: bool,
+    /// One-Click Recovery, which starts it from a URL.
+    pub recovery: Option<bool>,
 }
 
 /// What is to be switched; `None` stays as it is.
@@ -213,11 +215,18 @@ pub struct AmtChange {
     pub ider: Option<bool>,
     pub kvm: Option<bool>,
     pub consent: Option<AmtPolicy>,
+    pub recovery: Option<bool>,
 }
 
 impl fmt::Display for AmtChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, state) in [("sol", self.sol), ("ider", self.ider), ("kvm", self.kvm)] {
+        let all = [
+            ("sol", self.sol),
+            ("ider", self.ider),
+            ("kvm", self.kvm),
+            ("recovery", self.recovery),
+        ];
+        for (name, state) in all {
             if let Some(on) = state {
                 write!(f, " {name}={}", if on { "on" } else { "off" })?;
             }

@@ -71,6 +71,16 @@ impl Server {
         }
     }
 
+    /// As [`Server::new`], for a viewer that has said its version and signed in already: its next word is ClientInit.
+    #[must_use]
+    pub fn let_in(name: &str) -> Self {
+        Self {
+            stage: Stage::Init,
+            said: Vec::new(),
+            ..Self::new(name)
+        }
+    }
+
     /// What is to be sent now.
     pub fn said(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.said)

@@ -10,6 +10,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 mod typing;
+mod view;
 
 use std::future::Future;
 
@@ -22,6 +23,7 @@ pub use act::{REPLAY, log_hint};
 pub use power::{Bound, Doing, Panel, Power};
 pub use seat::{Guest, Seat};
 pub use standing::Standing;
+pub use view::Viewer;
 
 /// Bytes of history that a person gets first.
 pub const HISTORY: u32 = 4096;

@@ -13,14 +13,15 @@ use crate::access::Directory;
 use crate::cira::{self, Caller};
 use crate::config::{
     Amt, AmtAt, Cira, Config, Console, DoorPorts, Https, Lan, Machine, Oob, Pdu, PlainDoor, Probe,
-    Ssh, Uplink, Ups,
+    Ssh, Uplink, Ups, Vnc,
 };
 use crate::console::export::Keeping;
 use crate::console::plug::{self, Plugs, Roots};
 use crate::journal::Reader;
 use crate::state::Store;
 use crate::tcp::Tunnels;
-use crate::{api, bmc, console, control, ider, link, plain, power, screen, ssh, uplink};
+use crate::tls::Identity;
+use crate::{api, bmc, console, control, ider, link, plain, power, screen, ssh, uplink, vnc};
 
 /// One owner with all of its configuration: two equal parts need no restart at a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +84,11 @@ pub enum Part {
     Plain {
         console: String,
         door: PlainDoor,
+    },
+    /// A port for viewers of a machine's screen.
+    Vnc {
+        machine: String,
+        door: Vnc,
     },
     Uplink {
         uplink: Uplink,
@@ -148,8 +154,12 @@ pub fn parts(config: &Config) -> Vec<Part> {
             .machines
             .iter()
             .cloned()
+            // Another door is no reason to forget what is under way.
             .map(|machine| Part::Machine {
-                machine,
+                machine: Machine {
+                    vnc: None,
+                    ..machine
+                },
                 lan: lan_interface.clone(),
             }),
     );
@@ -191,6 +201,12 @@ pub fn parts(config: &Config) -> Vec<Part> {
             door,
         }));
     }
+    parts.extend(config.machines.iter().filter_map(|machine| {
+        Some(Part::Vnc {
+            machine: machine.name.clone(),
+            door: machine.vnc.clone()?,
+        })
+    }));
     parts.push(Part::Indicator {
         led: config.oob.led.clone(),
     });
@@ -258,6 +274,7 @@ impl Part {
             Self::Cira { .. } => "cira".into(),
             Self::Scan { .. } => "scan".into(),
             Self::Plain { console, door } => format!("{}.{console}", door.kind),
+            Self::Vnc { machine, .. } => format!("vnc.{machine}"),
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
             Self::Indicator { .. } => "indicator".into(),
             Self::Ssh { .. } => "ssh".into(),
@@ -297,6 +314,7 @@ impl Part {
             journal,
             plugs,
             https,
+            shown,
             tunnels,
             callers,
         } = doors;
@@ -347,8 +365,11 @@ impl Part {
                 access,
                 store,
                 journal,
-                https.subscribe(),
+                (https.subscribe(), shown),
             )),
+            Self::Vnc { machine, door } => {
+                boxed(vnc::run(ctx, machine, door, access, shown.subscribe()))
+            }
             Self::Record(keeping) => boxed(console::export::run(ctx, keeping)),
             Self::Control => boxed(control::run(ctx, access, store, journal)),
             Self::Link {
@@ -398,6 +419,8 @@ pub struct Doors {
     pub plugs: Plugs,
     /// In force; followed by the HTTPS door, so that another certificate drops no connection.
     https: Arc<watch::Sender<Https>>,
+    /// The certificate that the HTTPS door shows, for other doors with TLS.
+    shown: Arc<watch::Sender<Option<Identity>>>,
     /// Those that machines have opened to this board.
     tunnels: Tunnels,
     /// Machines that may; followed by the listener, so that another one drops no tunnel.
@@ -414,6 +437,7 @@ impl Doors {
             journal,
             plugs: Plugs::new(Roots::default()),
             https: Arc::new(watch::Sender::new(config.https.clone())),
+            shown: Arc::default(),
             tunnels: Tunnels::default(),
             callers: Arc::new(watch::Sender::new(callers(config))),
         }

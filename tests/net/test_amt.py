@@ -45,6 +45,43 @@ def test_curl_signs_in_to_the_device_and_reads_it():
         device.close()
 
 
+# What curl must be told to speak with each generation, and what then is not enough.
+GENERATIONS = {
+    "7": (["--tls-max", "1.0", "--ciphers", "DEFAULT@SECLEVEL=0"], ["--tlsv1.2"]),
+    "11.8": (["--tls-max", "1.2", "--ciphers", "AES128-SHA@SECLEVEL=0"], ["--tlsv1.3"]),
+    "15": (["--tlsv1.2"], ["--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0"]),
+    "16.1": (["--tlsv1.2"], ["--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0"]),
+}
+
+
+@pytest.mark.parametrize("profile", GENERATIONS)
+def test_curl_needs_the_tls_of_the_generation(profile):
+    device = Device(profile=profile, tls=True, redirection_tls=True, listen="127.0.7.3")
+    enough, short = GENERATIONS[profile]
+    try:
+        code, text = curl("https://127.0.7.3:16993/wsman", *enough)
+        assert code == 200 and "PowerState>2<" in text
+        with pytest.raises(subprocess.CalledProcessError):
+            curl("https://127.0.7.3:16993/wsman", *short)
+        if profile == "16.1":
+            with pytest.raises(subprocess.CalledProcessError):
+                curl("http://127.0.7.3:16992/wsman")
+    finally:
+        device.close()
+
+
+def test_nmap_takes_the_device_for_what_it_plays():
+    device = Device(profile="15", tls=True, redirection_tls=True, listen="127.0.7.4")
+    try:
+        done = subprocess.run(["nmap", "-sV", "-Pn", "-p", "16992-16995", "127.0.7.4"], stdout=subprocess.PIPE, text=True, check=True, timeout=180)
+        ports = {line.split("/")[0]: line for line in done.stdout.splitlines() if "/tcp" in line}
+        assert "open" in ports["16994"] and "open" in ports["16995"]
+        assert "Intel Active Management Technology" in ports["16992"] and "15.0.23" in ports["16992"], done.stdout
+        assert "ssl/" in ports["16993"] and "Intel Active Management Technology" in ports["16993"], done.stdout
+    finally:
+        device.close()
+
+
 def test_amttool_reads_the_device_and_switches_it():
     device = Device(listen="127.0.7.2")
 

@@ -101,7 +101,7 @@ def test_features_are_switched_alone_and_only_where_they_differ(house):
         return board.json("amt", "features", "db1", *words, *(["--yes"] if words else []))["features"]
 
     before = features()
-    assert before == {"sol": True, "ider": True, "kvm": True, "listener": True, "consent": "none", "consent_is_ours": True}
+    assert before == {"sol": True, "ider": True, "kvm": True, "listener": True, "consent": "none", "consent_is_ours": True, "recovery": None}
     assert features("ider=off") == {**before, "ider": False}
     assert device.state()["redirection"] == 2
     assert features("kvm=off", "sol=off") == {**before, "ider": False, "kvm": False, "sol": False, "listener": False}

@@ -1,11 +1,14 @@
 //! What the machine starts from next. The order is that of all clients that work: read, clear the order, write the settings,
 //! bind them to the next start, then the source; every return value counts, for a start with half of it goes elsewhere.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::amt::wsman::{Client, Element, Error, plain, reference, written};
 use crate::machine::BootTarget;
 use crate::machine::amt::AmtPolicy;
 
-use super::consent;
+use super::{consent, features};
 
 const SETTINGS: &str = "AMT_BootSettingData";
 const ORDER: &str = "CIM_BootConfigSetting";
@@ -14,6 +17,16 @@ const CONFIGURATION: &[(&str, &str)] = &[("InstanceID", "Intel(r) AMT: Boot Conf
 /// `Role` of `SetBootConfigRole`: for the next start only, and for none.
 const NEXT_ONCE: &str = "1";
 const NOT_NEXT: &str = "32768";
+
+/// What a start from a URL is told by: records of maker, type, length and value (Intel AMT SDK, "One-Click Recovery").
+const PARAMETERS: &str = "UefiBootParametersArray";
+const COUNT: &str = "UefiBootNumberOfParams";
+const INTEL: u16 = 0x8086;
+const OCR_URL: u16 = 1;
+/// Trust the root certificates that AMT holds.
+const OCR_SYNC_ROOT_CA: u16 = 20;
+/// go-wsman-messages `pkg/wsman/amt/boot`: the longest of a URL.
+const LONGEST_URL: usize = 300;
 
 /// What only the firmware writes, and what came with firmware that wants it otherwise.
 const DROPPED: [&str; 10] = [
@@ -74,16 +87,26 @@ fn source(target: BootTarget) -> Option<&'static str> {
         BootTarget::Disk => Some("Intel(r) AMT: Force Hard-drive Boot"),
         BootTarget::Diagnostic => Some("Intel(r) AMT: Force Diagnostic Boot"),
         // Drives of redirection and the setup are settings, which no source may stand beside.
+        BootTarget::Https => Some("Intel(r) AMT: Force OCR UEFI HTTPS Boot"),
         BootTarget::None | BootTarget::Bios | BootTarget::Cd | BootTarget::Usb => None,
     }
 }
 
-/// Sets it for the next start: five requests, six with a source.
+/// Sets it for the next start: five requests, six with a source, seven with a URL, which only [`BootTarget::Https`] has.
 ///
 /// # Errors
 /// [`Error`]; [`Error::ConsentNeeded`] before anything was changed. After any other the next start is as the BIOS says, or was
 /// not changed.
-pub async fn set(client: &mut Client, target: BootTarget) -> Result<(), Error> {
+pub async fn set(client: &mut Client, target: BootTarget, url: Option<&str>) -> Result<(), Error> {
+    let told = |client: &Client, why: &str| Error::Told {
+        host: client.host().to_owned(),
+        why: why.to_owned(),
+    };
+    let records = match url.map(records) {
+        Some(Err(why)) => return Err(told(client, &why)),
+        Some(Ok(records)) => Some(records),
+        None => None,
+    };
     let is_none = target == BootTarget::None;
     let consent = consent::read(client).await?;
     if consent.policy == AmtPolicy::All && !consent.stage.is_given() && !is_none {
@@ -93,9 +116,24 @@ pub async fn set(client: &mut Client, target: BootTarget) -> Result<(), Error> {
         });
     }
     let settings = client.get(SETTINGS, &[]).await?;
+    if records.is_some() {
+        if settings.text(COUNT).is_none() {
+            return Err(told(client, "its firmware cannot start from a URL"));
+        }
+        if settings.flag("UEFIHTTPSBootEnabled") == Some(false) {
+            return Err(told(client, "its BIOS does not allow a start from a URL"));
+        }
+        if features::recovery(client)
+            .await?
+            .is_some_and(|bits| bits & 1 == 0)
+        {
+            let why = "One-Click Recovery is switched off: `oobctl amt features NAME recovery=on`";
+            return Err(told(client, why));
+        }
+    }
     let change = "ChangeBootOrder";
     client.call(ORDER, CONFIGURATION, change, "").await?;
-    let fields = fields(&settings, target);
+    let fields = fields(&settings, target, records.as_deref());
     client.put(SETTINGS, &[], &fields).await?;
     let role = if is_none { NOT_NEXT } else { NEXT_ONCE };
     let bound = reference("BootConfigSetting", ORDER, CONFIGURATION) + &plain("Role", role);
@@ -110,7 +148,29 @@ pub async fn set(client: &mut Client, target: BootTarget) -> Result<(), Error> {
     Ok(())
 }
 
-fn fields(settings: &Element, target: BootTarget) -> String {
+/// The records of a start from a URL, as they are written.
+fn records(url: &str) -> Result<String, String> {
+    let host = url.strip_prefix("https://").unwrap_or_default();
+    let is_plain = url.bytes().all(|byte| byte.is_ascii_graphic());
+    if host.is_empty() || host.starts_with('/') || !is_plain || url.len() > LONGEST_URL {
+        return Err(format!(
+            "`{}` is no URL that it could start from: say https://HOST/FILE, at most {LONGEST_URL} characters",
+            url.escape_debug()
+        ));
+    }
+    let record = |kind: u16, value: &[u8]| {
+        let length = u32::try_from(value.len()).unwrap_or_default();
+        let head = [INTEL.to_le_bytes(), kind.to_le_bytes()].concat();
+        [&head[..], &length.to_le_bytes(), value].concat()
+    };
+    let all = [
+        record(OCR_URL, url.as_bytes()),
+        record(OCR_SYNC_ROOT_CA, &[1]),
+    ];
+    Ok(STANDARD.encode(all.concat()))
+}
+
+fn fields(settings: &Element, target: BootTarget, records: Option<&str>) -> String {
     let word = |is: bool| if is { "true" } else { "false" };
     let mut set = CLEARED.to_vec();
     // A bit mask on firmware that erases by parts.
@@ -125,7 +185,15 @@ fn fields(settings: &Element, target: BootTarget) -> String {
     ));
     let device = if target == BootTarget::Cd { "1" } else { "0" };
     set.push(("IDERBootDevice", device));
+    let Some(records) = records else {
+        return written(settings, &set, &DROPPED);
+    };
+    set.retain(|(name, _)| ![COUNT, "ForcedProgressEvents"].contains(name));
+    set.extend([(COUNT, "2"), ("ForcedProgressEvents", "true")]);
+    // Where it belongs in the order of the schema, whether or not it was shown.
+    let count = plain(COUNT, "2");
     written(settings, &set, &DROPPED)
+        .replace(&count, &(count.clone() + &plain(PARAMETERS, records)))
 }
 
 #[cfg(test)]
@@ -139,12 +207,43 @@ mod tests {
             "<c xmlns='u'><BIOSLastStatus>1</BIOSLastStatus><BIOSSetup>true</BIOSSetup><ElementName>x</ElementName>\
              <IDERBootDevice>1</IDERBootDevice><PlatformErase>2</PlatformErase><UseIDER>false</UseIDER><UseSOL>true</UseSOL></c>",
         );
-        let text = fields(&read.unwrap(), BootTarget::Usb);
+        let text = fields(&read.unwrap(), BootTarget::Usb, None);
         assert_eq!(
             text,
             "<h:BIOSSetup>false</h:BIOSSetup><h:ElementName>x</h:ElementName><h:IDERBootDevice>0</h:IDERBootDevice>\
              <h:PlatformErase>0</h:PlatformErase><h:UseIDER>true</h:UseIDER><h:UseSOL>false</h:UseSOL>"
         );
+    }
+
+    #[test]
+    fn a_url_is_told_by_records_in_their_place() {
+        let read = parse(
+            "<c xmlns='u'><ForcedProgressEvents>false</ForcedProgressEvents><UEFIHTTPSBootEnabled>true</UEFIHTTPSBootEnabled>\
+             <UefiBootNumberOfParams>0</UefiBootNumberOfParams><UefiBootParametersArray></UefiBootParametersArray><UseIDER>true</UseIDER></c>",
+        );
+        let records = records("https://a/b").unwrap();
+        let bytes = STANDARD.decode(&records).unwrap();
+        assert_eq!(bytes[..8], [0x86, 0x80, 1, 0, 11, 0, 0, 0]);
+        assert_eq!(&bytes[8..19], b"https://a/b");
+        assert_eq!(bytes[19..], [0x86, 0x80, 20, 0, 1, 0, 0, 0, 1]);
+        let text = fields(&read.unwrap(), BootTarget::Https, Some(&records));
+        assert_eq!(
+            text,
+            format!(
+                "<h:ForcedProgressEvents>true</h:ForcedProgressEvents><h:UefiBootNumberOfParams>2</h:UefiBootNumberOfParams>\
+                 <h:UefiBootParametersArray>{records}</h:UefiBootParametersArray><h:UseIDER>false</h:UseIDER>"
+            )
+        );
+        for bad in [
+            "http://a/b",
+            "https://",
+            "https:///b",
+            "https://a/ b",
+            "ftp://a",
+        ] {
+            assert!(super::records(bad).is_err(), "{bad}");
+        }
+        assert!(super::records(&format!("https://a/{}", "b".repeat(300))).is_err());
     }
 
     #[test]

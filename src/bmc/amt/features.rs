@@ -5,10 +5,13 @@ use crate::machine::amt::{AmtChange, AmtFeatures};
 
 use super::consent;
 
-const REDIRECTION: &str = "AMT_RedirectionService";
-const KVM: &str = "CIM_KVMRedirectionSAP";
+pub(super) const REDIRECTION: &str = "AMT_RedirectionService";
+pub(super) const KVM: &str = "CIM_KVMRedirectionSAP";
+const BOOT: &str = "CIM_BootService";
+/// `EnabledState` of the boot service: 32768, and a bit for each of One-Click Recovery and erasing from afar.
+const RECOVERY: u64 = 1;
 /// `EnabledState` of the service: 32768, and a bit for each.
-const NOTHING: u64 = 32768;
+pub(super) const NOTHING: u64 = 32768;
 const IDER: u64 = 1;
 const SOL: u64 = 2;
 
@@ -20,6 +23,7 @@ pub async fn read(client: &mut Client) -> Result<AmtFeatures, Error> {
     let service = maybe(client, REDIRECTION).await?;
     let kvm = maybe(client, KVM).await?;
     let opt_in = maybe(client, consent::SERVICE).await?;
+    let recovery = recovery(client).await?.map(|state| state & RECOVERY != 0);
     let state = service
         .as_ref()
         .and_then(|found| found.number("EnabledState"));
@@ -38,12 +42,29 @@ pub async fn read(client: &mut Client) -> Result<AmtFeatures, Error> {
         },
         consent_is_ours: opt_in
             .is_some_and(|found| matches!(found.text("CanModifyOptInPolicy"), Some("1" | "true"))),
+        recovery,
     })
 }
 
 /// 2 enabled, 6 enabled and nobody connected.
 fn is_on(kvm: &Element) -> bool {
-    matches!(kvm.number("EnabledState"), Some(2 | 6))
+    kvm.number("EnabledState") == Some(6) || is_in_use(kvm)
+}
+
+/// Does somebody look at the screen now?
+pub(super) fn is_in_use(kvm: &Element) -> bool {
+    kvm.number("EnabledState") == Some(2)
+}
+
+/// The bits of the boot service; `None` of firmware that has none of it.
+pub(super) async fn recovery(client: &mut Client) -> Result<Option<u64>, Error> {
+    let state = maybe(client, BOOT)
+        .await?
+        .and_then(|found| found.number("EnabledState"));
+    // Older firmware has the class, and other numbers there.
+    Ok(state
+        .filter(|state| (NOTHING..NOTHING + 4).contains(state))
+        .map(|state| state - NOTHING))
 }
 
 async fn maybe(client: &mut Client, class: &str) -> Result<Option<Element>, Error> {
@@ -71,6 +92,9 @@ pub async fn set(client: &mut Client, change: AmtChange) -> Result<AmtFeatures, 
     if (change.sol.is_some() || change.ider.is_some()) && before.sol.is_none() {
         return Err(told("it has no redirection"));
     }
+    if change.recovery.is_some() && before.recovery.is_none() {
+        return Err(told("it has no One-Click Recovery"));
+    }
     let wanted = change.consent.filter(|wanted| *wanted != before.consent);
     if wanted.is_some() && !before.consent_is_ours {
         return Err(told(
@@ -96,6 +120,12 @@ pub async fn set(client: &mut Client, change: AmtChange) -> Result<AmtFeatures, 
         let state = if after.kvm == Some(true) { "2" } else { "3" };
         let state = plain("RequestedState", state);
         client.call(KVM, &[], ask, &state).await?;
+    }
+    if let Some(on) = change.recovery.filter(|on| before.recovery != Some(*on)) {
+        let bits = recovery(client).await?.unwrap_or_default() & !RECOVERY;
+        let bits = bits | if on { RECOVERY } else { 0 };
+        let state = plain("RequestedState", &(NOTHING + bits).to_string());
+        client.call(BOOT, &[], ask, &state).await?;
     }
     let asked = change.sol.is_some() || change.ider.is_some() || change.kvm.is_some();
     let listens = bits(&after) != 0 || after.kvm == Some(true);

@@ -24,6 +24,7 @@ const SKILLS: &[Skill] = &[
     Skill::Boot,
     Skill::Trust,
     Skill::Amt,
+    Skill::BootFrom,
 ];
 
 pub(super) struct Amt {
@@ -31,6 +32,8 @@ pub(super) struct Amt {
     keys: Keys,
     /// What the next start was set to: a source cannot be read back. A start uses it up.
     source: BootTarget,
+    /// What redirection has to get back after an off that it was switched off for.
+    owed: Option<u64>,
 }
 
 impl Amt {
@@ -47,6 +50,7 @@ impl Amt {
             client: Client::new(wanted.url(), route, trust, user, password),
             keys: Keys::new(pins),
             source: BootTarget::None,
+            owed: None,
         }
     }
 
@@ -62,12 +66,17 @@ impl Amt {
 
     async fn question(&mut self, request: Request) -> Result<Answer, Trouble> {
         let client = &mut self.client;
+        power::give_back(client, &mut self.owed).await?;
         Ok(match request {
             Request::Power => Answer::Power(Power {
                 state: power::read(client).await?,
                 changing: false,
                 mark: None,
             }),
+            Request::Act(Verb::ForceOff) => {
+                power::off(client, &mut self.owed).await?;
+                Answer::Done
+            }
             Request::Act(verb) => {
                 power::request(client, verb).await?;
                 if verb.leads_to() == Some(PowerState::On) {
@@ -94,9 +103,18 @@ impl Amt {
                     let why = "AMT steers the next start only; leave out --always";
                     return Err(Trouble::Ours(why.into()));
                 }
+                if wanted.target == BootTarget::Https {
+                    return Err(Trouble::Ours("it needs a URL to start from".into()));
+                }
                 self.source = BootTarget::None;
-                boot::set(client, wanted.target).await?;
+                boot::set(client, wanted.target, None).await?;
                 self.source = wanted.target;
+                Answer::Done
+            }
+            Request::BootFrom(url) => {
+                self.source = BootTarget::None;
+                boot::set(client, BootTarget::Https, Some(&url)).await?;
+                self.source = BootTarget::Https;
                 Answer::Done
             }
             Request::Amt(ask) => Answer::Amt(told(client, ask).await?),

@@ -139,7 +139,7 @@ impl Ipmi {
             }
             Request::SetBoot(boot) => {
                 let Some(device) = device(boot.target) else {
-                    return Err(self.cannot("to start from USB"));
+                    return Err(self.cannot("to start from there"));
                 };
                 let is_efi = client.boot().await.is_ok_and(|(boot, _)| boot.is_efi);
                 let boot = ipmi::Boot {
@@ -253,6 +253,7 @@ fn device(target: BootTarget) -> Option<BootDevice> {
         BootTarget::Diagnostic => BootDevice::Diagnostic,
         // 15 is "floppy or primary removable media" (§28.13).
         BootTarget::Usb => BootDevice::Floppy,
+        BootTarget::Https => return None,
     })
 }
 

@@ -213,7 +213,7 @@ impl Redfish {
                 Answer::Done
             }
             Request::Parts => Answer::Parts(parts(bmc.storage().await?)),
-            Request::Identify { .. } | Request::Trust | Request::Amt(_) => {
+            Request::Identify { .. } | Request::Trust | Request::Amt(_) | Request::BootFrom(_) => {
                 return Err(Trouble::Ours("Redfish cannot do this here".into()));
             }
         })
@@ -372,6 +372,7 @@ fn boot(read: &types::Boot) -> Boot {
         "Hdd" => BootTarget::Disk,
         "BiosSetup" => BootTarget::Bios,
         "Diags" => BootTarget::Diagnostic,
+        "UefiHttp" => BootTarget::Https,
         _ => BootTarget::None,
     };
     Boot {
@@ -388,7 +389,7 @@ fn target(wanted: BootTarget) -> Option<types::BootTarget> {
         BootTarget::Disk => types::BootTarget::Hdd,
         BootTarget::Cd => types::BootTarget::Cd,
         BootTarget::Usb => types::BootTarget::Usb,
-        BootTarget::Diagnostic => return None,
+        BootTarget::Diagnostic | BootTarget::Https => return None,
     })
 }
 

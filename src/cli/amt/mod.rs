@@ -30,7 +30,7 @@ pub(super) enum Verb {
     Features {
         /// As oobd.toml names it
         name: String,
-        /// sol, ider, kvm: on or off; consent: none, kvm or all
+        /// sol, ider, kvm, recovery: on or off; consent: none, kvm or all
         #[arg(value_name = "FEATURE=STATE")]
         changes: Vec<String>,
         /// Do not ask
@@ -184,6 +184,7 @@ fn change(words: &[String]) -> Result<AmtChange, Failure> {
             ("sol", Some(on)) => change.sol.replace(on).is_some(),
             ("ider", Some(on)) => change.ider.replace(on).is_some(),
             ("kvm", Some(on)) => change.kvm.replace(on).is_some(),
+            ("recovery", Some(on)) => change.recovery.replace(on).is_some(),
             ("consent", _) => {
                 let policy: AmtPolicy = state.parse().map_err(|_| wrong())?;
                 change.consent.replace(policy).is_some()

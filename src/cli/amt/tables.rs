@@ -90,6 +90,11 @@ pub(in crate::cli) fn features(features: &AmtFeatures, color: bool) -> String {
             Cell::plain("takes connections for any of them"),
         ],
         vec![
+            Cell::plain("recovery"),
+            state(features.recovery),
+            Cell::plain("a start from a URL (One-Click Recovery)"),
+        ],
+        vec![
             Cell::plain("consent"),
             Cell::plain(features.consent.to_string()),
             Cell::plain(why),

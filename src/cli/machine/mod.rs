@@ -2,9 +2,11 @@
 
 mod parts;
 mod power;
+mod snapshot;
 pub(super) mod tables;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
@@ -40,8 +42,11 @@ pub(super) enum Verb {
     Boot {
         /// As oobd.toml names it
         name: String,
-        /// none, bios, pxe, disk, cd, usb, diagnostic
+        /// none, bios, pxe, disk, cd, usb, diagnostic, https
         target: Option<BootTarget>,
+        /// What https is to fetch, as in https://10.0.0.5/boot.efi
+        #[arg(long, requires = "target", conflicts_with = "always")]
+        url: Option<String>,
         /// For every start, not the next one only
         #[arg(long, requires = "target")]
         always: bool,
@@ -83,6 +88,14 @@ pub(super) enum Verb {
     Parts {
         /// As oobd.toml names it
         name: String,
+    },
+    /// A picture of its screen, as PNG
+    Snapshot {
+        /// As oobd.toml names it
+        name: String,
+        /// Write it there; otherwise it is the output
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Trust the certificate that its controller shows now
     Trust {
@@ -140,6 +153,9 @@ pub(super) async fn run(
                 Form::Json | Form::Lines => face.json(machine).await,
             };
         }
+        Verb::Snapshot { name, output } => {
+            return snapshot::run(name, output, &mut client, face).await;
+        }
         Verb::Power(switch) => return power::run(&switch, form, client, face).await,
         Verb::Log(log) if log.clear => {
             let question = format!("Empty the log of {}? Nobody can bring it back.", log.name);
@@ -152,9 +168,16 @@ pub(super) async fn run(
         },
         Verb::Read { name: machine } => Command::ReadMachine { machine },
         Verb::Boot {
+            name,
+            target: Some(target),
+            url,
+            ..
+        } if url.is_some() || target == BootTarget::Https => from(name, target, url)?,
+        Verb::Boot {
             name: machine,
             target: Some(target),
             always,
+            ..
         } => Command::SetBoot {
             machine,
             boot: Boot {
@@ -219,6 +242,17 @@ fn find<'a>(state: &'a State, name: &str) -> Result<&'a fact::Machine, Failure> 
             "there is no machine {name}; `machine list` shows them"
         ))
     })
+}
+
+fn from(machine: String, target: BootTarget, url: Option<String>) -> Result<Command, Failure> {
+    match url {
+        Some(url) if target == BootTarget::Https => Ok(Command::BootFrom { machine, url }),
+        Some(_) => Err(Failure::Usage("only https takes a --url".into())),
+        None => {
+            let text = "say from where: https --url https://10.0.0.5/boot.efi";
+            Err(Failure::Usage(text.into()))
+        }
+    }
 }
 
 fn media(machine: String, words: &[String], slot: Option<String>) -> Result<Command, Failure> {

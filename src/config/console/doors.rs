@@ -111,7 +111,7 @@ impl PlainDoor {
     }
 }
 
-fn read_allow(field: &Field<'_>) -> Option<Vec<Network>> {
+pub(in crate::config) fn read_allow(field: &Field<'_>) -> Option<Vec<Network>> {
     let list = field.list()?;
     if list.is_empty() {
         field.wrong("an empty list lets nobody in; remove the door instead");

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use oobd::amt::wsman::xml::Element;
 use serde_json::json;
 
@@ -13,11 +15,18 @@ use crate::{Machine, lock, tell};
 /// Darkness of a power cycle.
 const DARK: Duration = Duration::from_secs(4);
 /// Properties that only the firmware writes; a Put that has one is refused.
-const READ_ONLY: [&str; 3] = [
+const READ_ONLY: [&str; 8] = [
     "BIOSLastStatus",
+    "BootguardStatus",
+    "OptionsCleared",
+    "RPEEnabled",
+    "UEFILocalPBABootEnabled",
+    "WinREBootEnabled",
     "UEFIHTTPSBootEnabled",
     "SecureBootControlEnabled",
 ];
+/// The source of One-Click Recovery.
+const HTTPS: &str = "Force OCR UEFI HTTPS Boot";
 const OURS: &str = "Intel(r) AMT: ";
 
 /// `AMT_BootSettingData`, the order and the role.
@@ -31,9 +40,9 @@ pub struct Boot {
 }
 
 impl Boot {
-    pub fn new() -> Self {
+    pub fn new(uefi: bool) -> Self {
         let text = |value: &str| value.to_owned();
-        Self {
+        let mut boot = Self {
             settings: vec![
                 ("BIOSLastStatus", text("0")),
                 ("BIOSPause", text("false")),
@@ -60,7 +69,55 @@ impl Boot {
             ],
             order: None,
             role: 0,
+        };
+        if uefi {
+            boot.settings.extend([
+                ("BootguardStatus", text("127")),
+                ("EnforceSecureBoot", text("true")),
+                ("OptionsCleared", text("true")),
+                ("PlatformErase", text("0")),
+                ("RPEEnabled", text("false")),
+                ("SecureErase", text("false")),
+                ("UEFILocalPBABootEnabled", text("false")),
+                ("UefiBootNumberOfParams", text("0")),
+                ("UefiBootParametersArray", text("")),
+                ("WinREBootEnabled", text("false")),
+            ]);
+            boot.set("UEFIHTTPSBootEnabled", "true");
+        } else {
+            let new = ["SecureBootControlEnabled", "UEFIHTTPSBootEnabled"];
+            boot.settings.retain(|(name, _)| !new.contains(name));
         }
+        // As the schema has them.
+        boot.settings
+            .sort_by_key(|(name, _)| name.to_ascii_lowercase());
+        boot
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        for (key, had) in &mut self.settings {
+            if *key == name {
+                value.clone_into(had);
+            }
+        }
+    }
+
+    /// The URL of the records that were written (One-Click Recovery), when they are whole.
+    fn url(&self) -> Option<String> {
+        let bytes = STANDARD.decode(self.get("UefiBootParametersArray")).ok()?;
+        let (mut rest, mut url, mut count) = (bytes.as_slice(), None, 0);
+        while !rest.is_empty() {
+            let head = rest.get(..8)?;
+            let length = u32::from_le_bytes(head[4..8].try_into().ok()?);
+            let end = 8 + usize::try_from(length).ok()?;
+            let value = rest.get(8..end)?;
+            assert_eq!(head[..2], [0x86, 0x80]);
+            if head[2..4] == [1, 0] {
+                url = String::from_utf8(value.to_vec()).ok();
+            }
+            (rest, count) = (&rest[end..], count + 1);
+        }
+        url.filter(|_| self.get("UefiBootNumberOfParams") == format!("{count}"))
     }
 
     pub fn get(&self, name: &str) -> &str {
@@ -103,18 +160,20 @@ impl Boot {
         self.role = 1;
     }
 
-    fn start(&mut self) {
+    fn start(&mut self, uefi: bool) {
         let from = if self.role != 1 {
             "itself".to_owned()
         } else if self.get("BIOSSetup") == "true" {
             "BIOS setup".to_owned()
         } else if self.get("UseIDER") == "true" {
             format!("IDER {}", self.get("IDERBootDevice"))
+        } else if self.order.as_deref() == Some(HTTPS) {
+            self.url().unwrap_or_else(|| "no URL".to_owned())
         } else {
             self.order.clone().unwrap_or_else(|| "itself".to_owned())
         };
         tell(&json!({ "starts_from": from }));
-        *self = Self::new();
+        *self = Self::new(uefi);
     }
 }
 
@@ -168,13 +227,14 @@ fn order(machine: &mut Machine, call: &Call, method: &str) -> Result<String, Fau
         .get("InstanceID")
         .and_then(|id| id.strip_prefix(OURS))
         .unwrap_or_default();
+    let with_url = machine.profile.uefi && machine.recovery & 1 != 0;
     let known = [
         "Force PXE Boot",
         "Force Hard-drive Boot",
         "Force CD/DVD Boot",
         "Force Diagnostic Boot",
     ];
-    if !known.contains(&name) {
+    if !(known.contains(&name) || name == HTTPS && with_url) {
         return Ok(output(method, 2050, ""));
     }
     machine.boot.order = Some(name.to_owned());
@@ -185,10 +245,18 @@ fn order(machine: &mut Machine, call: &Call, method: &str) -> Result<String, Fau
 pub fn power(machine: &mut Machine, state: u32) -> u32 {
     tell(&json!({ "power": state }));
     let on = machine.power == 2;
+    let uefi = machine.profile.uefi;
+    if !machine.profile.states.contains(&state) {
+        return 2066;
+    }
+    if machine.swallows() && crate::redirection::is_held("KVMR") {
+        tell(&json!({ "swallowed": state }));
+        return 0;
+    }
     match state {
         2 if !on => {
             machine.power = 2;
-            machine.boot.start();
+            machine.boot.start(uefi);
         }
         2 => {}
         8 => machine.power = 8,
@@ -196,7 +264,7 @@ pub fn power(machine: &mut Machine, state: u32) -> u32 {
         12 | 14 if machine.given["lms"] == false => return 1,
         12 if on => machine.power = 8,
         // No effect on a machine that is off.
-        10 | 14 if on => machine.boot.start(),
+        10 | 14 if on => machine.boot.start(uefi),
         10 | 14 | 12 => {}
         5 if on => {
             machine.power = 8;
@@ -206,7 +274,7 @@ pub fn power(machine: &mut Machine, state: u32) -> u32 {
                 if let Some(machine) = again {
                     let mut machine = lock(&machine);
                     machine.power = 2;
-                    machine.boot.start();
+                    machine.boot.start(uefi);
                 }
             });
         }

@@ -126,9 +126,22 @@ pub fn instances(machine: &Machine, class: &str) -> Option<Vec<Fields>> {
         ]],
         "CIM_KVMRedirectionSAP" if machine.given["kvm"] != false => vec![fields![
             ElementName = "KVM Redirection Service Access Point",
-            EnabledState = if machine.kvm { 6 } else { 3 },
+            EnabledState = match machine.kvm {
+                true if crate::redirection::is_held("KVMR") => 2,
+                true => 6,
+                false => 3,
+            },
             Name = "KVM Redirection Service Access Point",
             RequestedState = if machine.kvm { 2 } else { 3 },
+        ]],
+        "CIM_BootService" => vec![fields![
+            ElementName = "Intel(r) AMT Boot Service",
+            EnabledState = if machine.profile.uefi {
+                32768 + machine.recovery
+            } else {
+                2
+            },
+            Name = "Intel(r) AMT Boot Service",
         ]],
         "IPS_AlarmClockOccurrence" => logs::alarms(machine),
         "AMT_MessageLog" => vec![fields![
@@ -159,10 +172,7 @@ fn opt_in(machine: &Machine) -> Fields {
 }
 
 fn software(machine: &Machine) -> Vec<Fields> {
-    let version = match machine.text("version") {
-        "" => "15.0.23",
-        version => version,
-    };
+    let version = machine.version();
     let all = [
         ("Flash", version),
         ("Netstack", version),
@@ -232,6 +242,17 @@ pub fn invoke(machine: &mut Machine, call: &Call, method: &str) -> Option<Result
                 return Some(done(36));
             }
             machine.redirection = wanted - 32768;
+            if machine.redirection == 0 {
+                crate::redirection::end_all();
+            }
+            done(0)
+        }
+        ("CIM_BootService", "RequestStateChange") if machine.profile.uefi => {
+            let wanted = call.number("RequestedState");
+            if !(32768..=32771).contains(&wanted) {
+                return Some(done(36));
+            }
+            machine.recovery = wanted - 32768;
             done(0)
         }
         ("CIM_KVMRedirectionSAP", "RequestStateChange") => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::identity::{self, Encrypted};
+use crate::identity;
 use crate::{Machine, Shared, lock, tell};
 
 pub const REALM: &str = "Digest:34BF0D8A5C6E4F3A9B1C2D3E4F5AE046";
@@ -67,7 +67,7 @@ pub fn start(machine: &Shared, answer: fn(&Shared, &str, &str) -> Answer) {
         let of = |key: &str, usual: bool| machine.given[key].as_bool().unwrap_or(usual);
         (
             machine.text("listen").to_owned(),
-            of("plain", true),
+            of("plain", machine.profile.plain),
             of("tls", false),
         )
     };
@@ -84,14 +84,15 @@ pub fn start(machine: &Shared, answer: fn(&Shared, &str, &str) -> Answer) {
     if tls {
         let listener = TcpListener::bind((address.as_str(), 16993)).unwrap();
         let machine = machine.clone();
-        let config = identity::server(&address);
+        let config = identity::server(&address, lock(&machine).profile.tls);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (machine, config) = (machine.clone(), config.clone());
                 thread::spawn(move || {
                     stream.set_nodelay(true).unwrap();
-                    let shaken = identity::connection(&config).unwrap();
-                    serve(&machine, Encrypted::new(shaken, stream), answer);
+                    if let Some(wire) = identity::wrap(&config, stream) {
+                        serve(&machine, wire, answer);
+                    }
                 });
             }
         });
@@ -177,7 +178,7 @@ fn one(
     asked: &Asked,
     answer: fn(&Shared, &str, &str) -> Answer,
 ) -> bool {
-    let version = lock(machine).text("version").to_owned();
+    let version = lock(machine).version().to_owned();
     let server = format!("{SERVER} {version}");
     if asked.line.starts_with("GET / ") {
         let text = format!(

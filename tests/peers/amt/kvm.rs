@@ -130,7 +130,8 @@ pub fn run(conn: &mut Conn, machine: &Shared) -> io::Result<End> {
     let idle = Duration::from_millis(given["idle_ms"].as_u64().unwrap_or(180_000));
     assert_eq!(conn.take(8)?[0], 0x40);
     // RFB begins in the same segment.
-    conn.send(b"\x41\0\0\0\0\0\0\0RFB 004.000\n")?;
+    let banner = lock(machine).profile.banner;
+    conn.send(&[&b"\x41\0\0\0\0\0\0\0"[..], banner].concat())?;
     assert_eq!(conn.take(12)?, b"RFB 003.008\n");
     conn.send(&[2, 1, 0x80])?;
     assert_eq!(conn.take(1)?, [1]);

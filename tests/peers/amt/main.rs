@@ -30,6 +30,7 @@ mod identity;
 mod ider;
 mod kvm;
 mod logs;
+mod profile;
 mod redirection;
 mod rmcp;
 mod soap;
@@ -49,6 +50,7 @@ pub fn tell(value: &Value) {
 pub struct Machine {
     /// As the test gave it.
     pub given: Value,
+    pub profile: &'static profile::Profile,
     /// DMTF power state as `CIM_AssociatedPowerManagementService` tells it: 2 on, 8 off.
     pub power: u32,
     /// `AMT_RedirectionService.EnabledState` minus 32768: 1 IDER, 2 SOL.
@@ -56,6 +58,8 @@ pub struct Machine {
     pub listener: bool,
     /// `CIM_KVMRedirectionSAP` is enabled.
     pub kvm: bool,
+    /// `CIM_BootService.EnabledState` minus 32768: 1 One-Click Recovery.
+    pub recovery: u32,
     pub consent: Consent,
     pub boot: boot::Boot,
     pub logs: logs::Logs,
@@ -87,18 +91,21 @@ impl Machine {
             Some("ccm") => u32::MAX,
             _ => 0,
         };
+        let profile = profile::Profile::of(&given);
         Self {
             power: 2,
             redirection: 3,
             listener: true,
             kvm: true,
+            recovery: 0,
             consent: Consent {
                 required,
                 state: 0,
                 code: 0,
                 wrong: 0,
             },
-            boot: boot::Boot::new(),
+            boot: boot::Boot::new(profile.uefi),
+            profile,
             logs: logs::Logs::new(),
             web: http::Web::default(),
             lists: wsman::Lists::default(),

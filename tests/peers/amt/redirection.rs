@@ -43,6 +43,20 @@ fn desk<T>(service: &str, work: impl FnOnce(&mut Desk) -> T) -> T {
     )
 }
 
+/// Has somebody a session of this service?
+pub fn is_held(service: &str) -> bool {
+    desk(service, |desk| desk.held && desk.until.is_none())
+}
+
+/// Redirection was switched off: all sessions break.
+pub fn end_all() {
+    for service in ["SOL", "IDER", "KVMR"] {
+        if is_held(service) {
+            desk(service, |desk| desk.orders.push_back("cut".to_owned()));
+        }
+    }
+}
+
 /// The next thing that the test orders of this service.
 pub fn next_order(service: &str) -> Option<String> {
     desk(service, |desk| desk.orders.front().cloned())
@@ -55,25 +69,26 @@ pub fn done(service: &str) {
 
 /// Opens the ports.
 pub fn start(machine: &Shared) {
-    let (listen, tls) = {
+    let (listen, tls, profile) = {
         let machine = lock(machine);
         (
             machine.text("listen").to_owned(),
             machine.given["redirection_tls"] == true,
+            machine.profile,
         )
     };
-    let listener = TcpListener::bind((listen.as_str(), 16994)).unwrap();
-    let shared = machine.clone();
-    thread::spawn(move || accept(&listener, &shared, |stream| Some(Box::new(stream))));
+    if profile.plain {
+        let listener = TcpListener::bind((listen.as_str(), 16994)).unwrap();
+        let shared = machine.clone();
+        thread::spawn(move || accept(&listener, &shared, |stream| Some(Box::new(stream))));
+    }
     if tls {
         let listener = TcpListener::bind((listen.as_str(), 16995)).unwrap();
-        let (shared, config) = (machine.clone(), crate::identity::server(&listen));
+        let config = crate::identity::server(&listen, profile.tls);
+        let shared = machine.clone();
         thread::spawn(move || {
-            accept(&listener, &shared, |stream| {
-                let connection = crate::identity::connection(&config)?;
-                Some(Box::new(crate::identity::Encrypted::new(
-                    connection, stream,
-                )))
+            accept(&listener, &shared, move |stream| {
+                crate::identity::wrap(&config, stream)
             });
         });
     }
@@ -86,21 +101,25 @@ impl<T: Read + Write + Send> Wire for T {}
 fn accept(
     listener: &TcpListener,
     machine: &Shared,
-    wrap: impl Fn(TcpStream) -> Option<Box<dyn Wire>>,
+    wrap: impl Fn(TcpStream) -> Option<Box<dyn Wire>> + Clone + Send + 'static,
 ) {
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(TICK)).unwrap();
-        let Some(wire) = wrap(stream) else { continue };
-        let machine = machine.clone();
+        let (machine, wrap) = (machine.clone(), wrap.clone());
         let split = lock(&machine).given["split"].as_u64().unwrap_or(u64::MAX);
-        let mut conn = Conn {
-            wire,
-            bytes: Vec::new(),
-            split: usize::try_from(split).unwrap(),
-        };
-        thread::spawn(move || serve(&mut conn, &machine));
+        thread::spawn(move || {
+            let ticks = stream.try_clone().unwrap();
+            // Shakes hands, if it does so first.
+            let Some(wire) = wrap(stream) else { return };
+            ticks.set_read_timeout(Some(TICK)).unwrap();
+            let mut conn = Conn {
+                wire,
+                bytes: Vec::new(),
+                split: usize::try_from(split).unwrap(),
+            };
+            serve(&mut conn, &machine);
+        });
     }
 }
 
@@ -171,13 +190,15 @@ fn serve(conn: &mut Conn, machine: &Shared) {
         let _ = conn.send(&[0x11, 1, 0, 0]);
         return;
     }
-    let (busy, hold) = desk(&service, |desk| {
+    // Never both locks at once in this order.
+    let hold = lock(machine).given["hold_ms"].as_u64().unwrap_or(0);
+    let busy = desk(&service, |desk| {
         let free = desk.until.is_some_and(|until| until <= Instant::now());
         let busy = desk.held && !free;
         if !busy {
             (desk.held, desk.until) = (true, None);
         }
-        (busy, lock(machine).given["hold_ms"].as_u64().unwrap_or(0))
+        busy
     });
     let refusal = if busy {
         2
@@ -227,8 +248,9 @@ fn refusal(service: &str, machine: &Machine) -> u8 {
 
 fn run(conn: &mut Conn, machine: &Shared, service: &str) -> io::Result<End> {
     let oem = lock(machine).given["oem"] == true;
-    // AMT 15 says it so.
-    conn.send(&[0x11, 0, 0, 0, 1, 0, 0x0f, 0, 0x57, 1, 0, 0, u8::from(oem)])?;
+    // AMT 15 says `01 00 0f 00`, 11.8 its version turned round.
+    let [low, high] = lock(machine).profile.redirection;
+    conn.send(&[0x11, 0, 0, 0, 1, low, high, 0, 0x57, 1, 0, 0, u8::from(oem)])?;
     if oem {
         conn.send(&[0x5a])?;
     }
@@ -256,7 +278,7 @@ fn signed_in(conn: &mut Conn, machine: &Shared) -> io::Result<bool> {
                 .iter()
                 .map(|one| u8::try_from(one.as_u64().unwrap()).unwrap())
                 .collect(),
-            None => vec![4],
+            None => machine.profile.auth.to_vec(),
         };
         (
             machine.text("user").to_owned(),

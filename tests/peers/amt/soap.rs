@@ -37,10 +37,7 @@ fn carry_out(machine: &mut Machine, call: &Element) -> Option<String> {
         found?.text.parse().ok()
     };
     match call.name.as_str() {
-        "GetCoreVersion" => with(
-            0,
-            &format!("<Version>{}</Version>", machine.text("version")),
-        ),
+        "GetCoreVersion" => with(0, &format!("<Version>{}</Version>", machine.version())),
         "GetHostName" => with(0, "<Host>db1</Host>"),
         "GetDomainName" => with(0, "<Domain>example</Domain>"),
         "GetSystemPowerState" => {
