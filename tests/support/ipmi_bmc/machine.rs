@@ -7,7 +7,7 @@ use super::tell;
 
 type Answer = (u8, Vec<u8>);
 
-pub struct Machine {
+pub(crate) struct Machine {
     on: bool,
     identify: u8,
     boot: [u8; 5],
@@ -36,7 +36,7 @@ fn list(value: &Value) -> Vec<Vec<u8>> {
 }
 
 impl Machine {
-    pub fn new(given: &Value) -> Self {
+    pub(crate) fn new(given: &Value) -> Self {
         let log = list(&given["sel"]);
         Self {
             on: true,
@@ -53,7 +53,7 @@ impl Machine {
         }
     }
 
-    pub fn told(&mut self, line: &str) {
+    pub(crate) fn told(&mut self, line: &str) {
         match line.split_once(' ').unwrap_or((line, "")) {
             ("busy", count) => self.busy = count.parse().unwrap(),
             ("lose", _) => self.reservation += 1,
@@ -62,7 +62,7 @@ impl Machine {
         }
     }
 
-    pub fn answer(&mut self, request: &Request<'_>) -> Answer {
+    pub(crate) fn answer(&mut self, request: &Request<'_>) -> Answer {
         if self.busy > 0 {
             self.busy -= 1;
             return (code::NODE_BUSY, vec![]);
