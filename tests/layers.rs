@@ -146,7 +146,10 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         &[DEVICE, DOOR, &["control", "redfish", "rfb", "tls"]],
     ),
     // Served behind the door of `api`, whose sign-in and sessions it has.
-    ("redfish", &[DEVICE, DOOR, &["api", "control"]]),
+    (
+        "redfish",
+        &[DEVICE, DOOR, &["api", "control", "http", "pin"]],
+    ),
     ("plain", &[DEVICE, DOOR, &["control"]]),
     // Shows the certificate of the HTTPS door.
     ("vnc", &[DEVICE, DOOR, &["rfb", "tls"]]),

@@ -16,6 +16,7 @@ use crate::config;
 use crate::control;
 use crate::event::Kind;
 use crate::journal;
+use crate::redfish;
 use crate::state::Store;
 use crate::supervisor::context::{Context, Dirs};
 use crate::tcp::{Crowd, Slot};
@@ -34,6 +35,7 @@ pub(crate) struct House {
     /// State, events and commands as every door has them.
     pub(crate) control: control::House,
     pub(crate) sessions: Sessions,
+    pub(crate) redfish: redfish::Service,
     pub(super) basic: Basic,
     pub(crate) stop: CancellationToken,
     pub(crate) tracker: TaskTracker,
@@ -62,6 +64,7 @@ impl House {
         store: Store,
         journal: journal::Reader,
         config: watch::Receiver<config::Https>,
+        redfish: redfish::Service,
     ) -> Self {
         Self {
             owner: ctx.name.clone(),
@@ -72,6 +75,7 @@ impl House {
             access,
             store,
             sessions: Sessions::default(),
+            redfish,
             basic: Basic::default(),
             stop: ctx.stop.clone(),
             tracker: TaskTracker::new(),

@@ -47,6 +47,8 @@ use crate::tls::Identity;
 pub(crate) use answer::Fault;
 use certificate::Shown;
 pub(crate) use house::{Guest, House};
+pub(crate) use session::replace_password;
+pub(crate) use sessions::Hold;
 pub(crate) use sign_in::{Caller, by_basic, by_password, by_token, must_change};
 
 /// What open connections get to say goodbye when the board stops.
@@ -106,7 +108,9 @@ pub async fn run(
         store,
         journal,
         config.clone(),
+        redfish::Service::open(&ctx.dirs.state),
     ));
+    redfish::start(&house);
     let router = routes(house.clone());
     let mut changes = access.changes();
     let mut sweep = interval(SWEEP);

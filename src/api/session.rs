@@ -134,18 +134,31 @@ pub(super) async fn change_password(
             .await
             .map_err(Fault::forbidding)?;
     }
+    replace_password(&house, &caller, change.new).await?;
+    Ok(Json(json!({ "changed": true })))
+}
+
+/// Gives this caller another password; the session of the caller goes on under it.
+///
+/// # Errors
+/// The password does not fit, or cannot be kept.
+pub(crate) async fn replace_password(
+    house: &House,
+    caller: &Caller,
+    new: String,
+) -> Result<(), Fault> {
+    let name = &caller.person.name;
     if name == first_boot::USER
-        && let Some(hash) = change_of_first_boot(&house, change.new.clone()).await?
+        && let Some(hash) = change_of_first_boot(house, new.clone()).await?
     {
         // This session first, or the new table would end it.
         if let Some(id) = caller.session {
             house.sessions.password_changed(id, &hash);
         }
         house.access.set_password(name, &hash);
-    } else {
-        change_in_file(&house, &caller, change.new).await?;
+        return Ok(());
     }
-    Ok(Json(json!({ "changed": true })))
+    change_in_file(house, caller, new).await
 }
 
 fn unfit(text: impl Into<String>) -> Fault {

@@ -8,11 +8,12 @@ use tokio::time::timeout;
 
 use crate::access::Person;
 use crate::api::{Caller, Guest, House};
-use crate::command::{Actor, Command, Reply};
+use crate::command::{Actor, Command, Refusal, Reply};
 use crate::control::{self, Outcome};
 use crate::state::State;
 
 use super::query::Query;
+use super::view::View;
 use super::wrong::Wrong;
 
 /// A request that passed the door.
@@ -22,6 +23,8 @@ pub(super) struct Call {
     pub(super) guest: Guest,
     /// `None` on what is open to everybody.
     pub(super) caller: Option<Caller>,
+    /// The one machine that this is about.
+    pub(super) view: Option<View>,
     /// What this person may see.
     pub(super) state: Arc<State>,
     /// Of the resource, without a slash at the end.
@@ -30,12 +33,29 @@ pub(super) struct Call {
     pub(super) ids: Vec<String>,
     pub(super) query: Arc<Query>,
     pub(super) body: Arc<Map<String, Value>>,
+    /// `Last-Event-ID`, for streams.
+    pub(super) last_event: Option<String>,
 }
 
 impl Call {
     /// The name in the braces of this number; empty where the pattern has none, which no resource is called.
     pub(super) fn id(&self, at: usize) -> &str {
         self.ids.get(at).map_or("", String::as_str)
+    }
+
+    /// What is true now, as far as this person may see it.
+    ///
+    /// # Errors
+    /// The machine that this is about is not there.
+    pub(super) fn look(&self) -> Result<State, Wrong> {
+        let Some(caller) = &self.caller else {
+            return Ok(State::default());
+        };
+        let mut state = self.house.control.state_for(&caller.person);
+        match &self.view {
+            Some(view) if !view.narrow(&mut state) => Err(self.missing()),
+            _ => Ok(state),
+        }
     }
 
     /// Who asks.
@@ -75,14 +95,25 @@ impl Call {
     /// Asks a device for something to show, and waits no longer than this. Nothing is journaled: a GET changes nothing.
     /// `None` when it does not say.
     pub(super) async fn ask(&self, command: Command, limit: Duration) -> Option<Reply> {
-        let caller = self.caller.as_ref()?;
+        self.need(command, limit).await.ok()
+    }
+
+    /// As [`Call::ask`], where there is nothing to show without it.
+    ///
+    /// # Errors
+    /// The owner would not, or did not answer in time.
+    pub(super) async fn need(&self, command: Command, limit: Duration) -> Result<Reply, Wrong> {
+        let caller = self.caller()?;
         let needed = control::needed(&command, &self.state, &caller.person);
-        caller.person.may(needed).ok()?;
+        caller.person.may(needed).map_err(|_| Wrong::forbidden())?;
         let actor = Actor::User {
             name: caller.person.name.clone(),
             from: caller.from(),
         };
-        let asked = self.house.commands.send(actor, command);
-        timeout(limit, asked).await.ok()?.ok()
+        let owner = command.owner();
+        match timeout(limit, self.house.commands.send(actor, command)).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Refusal::NoAnswer { owner }.into()),
+        }
     }
 }

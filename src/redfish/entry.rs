@@ -19,6 +19,7 @@ use super::call::Call;
 use super::message::Message;
 use super::query::{Expand, Query};
 use super::table::{self, Handler, Need, Resource, Verb};
+use super::view::View;
 use super::wrong::Wrong;
 use super::{etag, uri};
 
@@ -27,16 +28,22 @@ const BODY: usize = 64 * 1024;
 /// Members that `$expand` reads at once.
 const AT_ONCE: usize = 16;
 const VERSION: &str = "4.0";
+/// What a resource gives for its ETag and does not show.
+pub(super) const SEED: &str = "@seed";
 
 pub(super) async fn serve(
     State(house): State<Arc<House>>,
     guest: Guest,
     request: Request,
 ) -> Response {
+    let (view, _) = View::of(request.uri().path());
     let mut response = match answer(house, guest, request).await {
         Ok(response) => response,
         Err(wrong) => wrong.into_response(),
     };
+    if let Some(view) = view {
+        response = view.rewrite(response).await;
+    }
     let headers = response.headers_mut();
     headers.insert("odata-version", HeaderValue::from_static(VERSION));
     headers
@@ -63,7 +70,7 @@ async fn handle(house: Arc<House>, guest: Guest, request: Request) -> Result<Res
         let status = StatusCode::PRECONDITION_FAILED;
         return Err(Wrong::new(status, "HeaderInvalid", &["OData-Version"]));
     }
-    let path = parts.uri.path();
+    let (view, path) = View::of(parts.uri.path());
     if path.trim_end_matches('/') == "/redfish" {
         return versions(&method);
     }
@@ -101,20 +108,21 @@ async fn handle(house: Arc<House>, guest: Guest, request: Request) -> Result<Res
             &[],
         )
     })?;
-    let state = match &caller {
-        Some(caller) => house.control.state_for(&caller.person),
-        None => crate::state::State::default(),
-    };
-    let call = Call {
+    let mut call = Call {
         house,
         guest,
         caller,
-        state: Arc::new(state),
+        view,
+        state: Arc::default(),
         path: path.trim_end_matches('/').to_owned(),
         ids,
         query: Arc::new(query),
         body: Arc::new(Map::new()),
+        last_event: headers
+            .get("last-event-id")
+            .map(|id| id.to_str().unwrap_or_default().to_owned()),
     };
+    call.state = Arc::new(call.look()?);
     if reads {
         return show(&call, resource, verb, &headers).await;
     }
@@ -206,7 +214,7 @@ async fn show(
     } else {
         (resource, value)
     };
-    let tag = etag::of(&value);
+    let tag = tag_of(&value);
     if let Some(known) = headers
         .get(header::IF_NONE_MATCH)
         .and_then(|v| v.to_str().ok())
@@ -253,15 +261,22 @@ async fn change(
     headers: &HeaderMap,
     bytes: &Bytes,
 ) -> Result<Response, Wrong> {
+    let house = call.house.clone();
+    let mut _turn = None;
     if let Some(wanted) = headers.get(header::IF_MATCH).and_then(|v| v.to_str().ok()) {
+        _turn = house.redfish.turn(&call.path).await;
         let now = read(&call, &call.path).await?;
-        if !etag::names(wanted, &etag::of(&now)) {
+        let tag = now["@odata.etag"].as_str().unwrap_or_default();
+        if !etag::names(wanted, tag) {
             let status = StatusCode::PRECONDITION_FAILED;
             return Err(Wrong::new(status, "PreconditionFailed", &[]));
         }
     }
     if verb.method != "DELETE" {
-        call.body = Arc::new(object(bytes)?);
+        let mut fields = object(bytes)?;
+        // Annotations of a body that was read before are nothing to change.
+        fields.retain(|name, _| !name.starts_with("@odata."));
+        call.body = Arc::new(fields);
         if verb.method == "PATCH" && call.body.is_empty() {
             return Err(Wrong::bad("NoOperation", &[]));
         }
@@ -273,12 +288,12 @@ async fn change(
             messages,
         } => {
             let mut value = read(&call, &location).await?;
+            let tag = tag_of(&value);
             annotate(&mut value, &messages);
             let (made, _) = location
                 .strip_prefix(uri::ROOT)
                 .and_then(table::find)
                 .ok_or_else(|| Wrong::internal("what was made is nowhere"))?;
-            let tag = etag::of(&value);
             let mut response = body(StatusCode::CREATED, made, &value, &tag);
             put(&mut response, header::LOCATION, &location);
             for (name, text) in headers {
@@ -290,7 +305,7 @@ async fn change(
         }
         Answer::Done(messages) if verb.method == "PATCH" => {
             let mut value = read(&call, &call.path).await?;
-            let tag = etag::of(&value);
+            let tag = tag_of(&value);
             annotate(&mut value, &messages);
             body(StatusCode::OK, resource, &value, &tag)
         }
@@ -336,11 +351,10 @@ fn read<'a>(call: &'a Call, path: &'a str) -> BoxFuture<'a, Result<Value, Wrong>
         let verb = resource.verb(&Method::GET);
         let verb = verb.ok_or_else(|| Wrong::not_allowed(resource.allow()))?;
         // What has just been done is in the state already.
-        let state = match &call.caller {
-            Some(caller) if path == call.path => {
-                Arc::new(call.house.control.state_for(&caller.person))
-            }
-            _ => call.state.clone(),
+        let state = if path == call.path {
+            Arc::new(call.look()?)
+        } else {
+            call.state.clone()
         };
         let inner = Call {
             path: path.to_owned(),
@@ -370,8 +384,17 @@ fn finish(call: &Call, resource: &Resource, mut value: Value) -> Value {
     value["@odata.id"] = path.trim_end_matches("/Members").into();
     value["@odata.type"] = format!("#{}", resource.kind).into();
     let tag = etag::of(&value);
+    if let Value::Object(fields) = &mut value {
+        fields.remove(SEED);
+    }
     value["@odata.etag"] = tag.into();
     value
+}
+
+/// The ETag that [`finish`] gave it.
+fn tag_of(value: &Value) -> String {
+    let tag = value["@odata.etag"].as_str();
+    tag.map_or_else(|| etag::of(value), str::to_owned)
 }
 
 /// Puts resources in the place of references, one level deep. What cannot be read stays a reference.

@@ -6,10 +6,15 @@ mod call;
 mod entry;
 mod etag;
 mod message;
+mod push;
 mod query;
+mod record;
 mod resource;
+mod service;
+mod stream;
 mod table;
 mod uri;
+mod view;
 mod wrong;
 
 use std::sync::Arc;
@@ -19,9 +24,14 @@ use axum::routing::any;
 
 use crate::api::House;
 
+pub(crate) use push::start;
+pub(crate) use service::Service;
+
 /// The routes below `/redfish`, for the HTTPS door.
 pub(crate) fn routes() -> Router<Arc<House>> {
     Router::new()
         .route("/redfish", any(entry::serve))
         .route("/redfish/{*path}", any(entry::serve))
+        .route("/machine/{machine}/redfish", any(entry::serve))
+        .route("/machine/{machine}/redfish/{*path}", any(entry::serve))
 }

@@ -12,6 +12,7 @@ use crate::config::Role;
 use super::answer::Answer;
 use super::call::Call;
 use super::resource::*;
+use super::stream;
 use super::uri;
 use super::wrong::Wrong;
 
@@ -135,9 +136,11 @@ pub(super) const TABLE: &[Resource] = &[
         show!(Login, session::show), ask!("DELETE", ConfigureSelf, session::end)),
 
     resource!("/AccountService", "AccountService.v1_18_1.AccountService", show!(Login, account::service)),
-    resource!("/AccountService/Accounts", "ManagerAccountCollection.ManagerAccountCollection", show!(Login, account::list)),
+    resource!("/AccountService/Accounts", "ManagerAccountCollection.ManagerAccountCollection",
+        show!(Login, account::list), ask!("POST", ConfigureUsers, account::create)),
     resource!("/AccountService/Accounts/{account}", "ManagerAccount.v1_14_1.ManagerAccount",
-        ask!("GET", ConfigureSelf, account::show), ask!("PATCH", ConfigureSelf, account::change)),
+        ask!("GET", ConfigureSelf, account::show), ask!("PATCH", ConfigureSelf, account::change),
+        ask!("DELETE", ConfigureUsers, account::remove)),
     resource!("/AccountService/Roles", "RoleCollection.RoleCollection", show!(Login, role::list)),
     resource!("/AccountService/Roles/{role}", "Role.v1_3_3.Role", show!(Login, role::show)),
     resource!("/AccountService/PrivilegeMap", "PrivilegeRegistry.v1_2_0.PrivilegeRegistry", show!(Login, privilege::show)),
@@ -159,12 +162,49 @@ pub(super) const TABLE: &[Resource] = &[
         ask!("GET", Login, system::show), ask!("PATCH", ConfigureComponents, system::change)),
     resource!("/Systems/{machine}/Actions/ComputerSystem.Reset", "", ask!("POST", ConfigureComponents, system::reset)),
 
+    resource!("/Systems/{machine}/LogServices", "LogServiceCollection.LogServiceCollection", show!(Login, machine_log::services)),
+    resource!("/Systems/{machine}/LogServices/Log", "LogService.v1_9_0.LogService", show!(Login, machine_log::service)),
+    resource!("/Systems/{machine}/LogServices/Log/Entries", "LogEntryCollection.LogEntryCollection", ask!("GET", Login, machine_log::list)),
+    resource!("/Systems/{machine}/LogServices/Log/Entries/{entry}", "LogEntry.v1_21_0.LogEntry", ask!("GET", Login, machine_log::show)),
+    resource!("/Systems/{machine}/LogServices/Log/Actions/LogService.ClearLog", "", ask!("POST", ConfigureManager, machine_log::clear)),
+    resource!("/Systems/{machine}/VirtualMedia", "VirtualMediaCollection.VirtualMediaCollection", ask!("GET", Login, media::list)),
+    resource!("/Systems/{machine}/VirtualMedia/{drive}", "VirtualMedia.v1_6_5.VirtualMedia", ask!("GET", Login, media::show)),
+    resource!("/Systems/{machine}/VirtualMedia/{drive}/Actions/VirtualMedia.InsertMedia", "", ask!("POST", ConfigureComponents, media::insert)),
+    resource!("/Systems/{machine}/VirtualMedia/{drive}/Actions/VirtualMedia.EjectMedia", "", ask!("POST", ConfigureComponents, media::eject)),
+    resource!("/Systems/{machine}/Bios", "Bios.v1_3_0.Bios", ask!("GET", Login, bios::show)),
+    resource!("/Systems/{machine}/Bios/Settings", "Bios.v1_3_0.Bios",
+        ask!("GET", Login, bios::pending), ask!("PATCH", ConfigureManager, bios::stage)),
+
     resource!("/Chassis", "ChassisCollection.ChassisCollection", show!(Login, chassis::list)),
     resource!("/Chassis/{chassis}", "Chassis.v1_28_0.Chassis", show!(Login, chassis::show)),
+    resource!("/Chassis/{chassis}/Sensors", "SensorCollection.SensorCollection", show!(Login, sensor::list)),
+    resource!("/Chassis/{chassis}/Sensors/{sensor}", "Sensor.v1_13_0.Sensor", show!(Login, sensor::show)),
+    resource!("/Chassis/{chassis}/ThermalSubsystem", "ThermalSubsystem.v1_5_0.ThermalSubsystem", show!(Login, thermal::subsystem)),
+    resource!("/Chassis/{chassis}/ThermalSubsystem/ThermalMetrics", "ThermalMetrics.v1_3_3.ThermalMetrics", show!(Login, thermal::metrics)),
+    resource!("/Chassis/{chassis}/ThermalSubsystem/Fans", "FanCollection.FanCollection", show!(Login, thermal::fans)),
+    resource!("/Chassis/{chassis}/ThermalSubsystem/Fans/{fan}", "Fan.v1_6_0.Fan", show!(Login, thermal::fan)),
+    resource!("/Chassis/{chassis}/EnvironmentMetrics", "EnvironmentMetrics.v1_6_0.EnvironmentMetrics", show!(Login, consumption::environment)),
+    resource!("/Chassis/{chassis}/Thermal", "Thermal.v1_7_3.Thermal", show!(Login, thermal::legacy)),
+    resource!("/Chassis/{chassis}/Power", "Power.v1_7_3.Power", show!(Login, consumption::legacy)),
     resource!("/Chassis/{chassis}/PowerSubsystem", "PowerSubsystem.v1_1_4.PowerSubsystem", show!(Login, battery::subsystem)),
     resource!("/Chassis/{chassis}/PowerSubsystem/Batteries", "BatteryCollection.BatteryCollection", show!(Login, battery::list)),
     resource!("/Chassis/{chassis}/PowerSubsystem/Batteries/{battery}", "Battery.v1_5_0.Battery", show!(Login, battery::show)),
     resource!("/Chassis/{chassis}/PowerSubsystem/Batteries/{battery}/Metrics", "BatteryMetrics.v1_1_0.BatteryMetrics", show!(Login, battery::metrics)),
+
+    resource!("/EventService", "EventService.v1_12_0.EventService", show!(Login, event_service::service)),
+    resource!("/EventService/SSE", "", ask!("GET", Login, stream::open)),
+    resource!("/EventService/Actions/EventService.SubmitTestEvent", "", ask!("POST", ConfigureComponents, event_service::test)),
+    resource!("/EventService/Subscriptions", "EventDestinationCollection.EventDestinationCollection",
+        show!(Login, event_service::list), ask!("POST", ConfigureComponents, event_service::subscribe)),
+    resource!("/EventService/Subscriptions/{subscription}", "EventDestination.v1_17_0.EventDestination",
+        show!(Login, event_service::show), ask!("PATCH", ConfigureSelf, event_service::change),
+        ask!("DELETE", ConfigureSelf, event_service::unsubscribe)),
+
+    resource!("/Registries", "MessageRegistryFileCollection.MessageRegistryFileCollection", show!(Login, registry::list)),
+    resource!("/Registries/{registry}", "MessageRegistryFile.v1_1_5.MessageRegistryFile", show!(Login, registry::show)),
+    resource!("/Registries/Oobd/Messages", "MessageRegistry.v1_8_0.MessageRegistry", show!(Login, registry::messages)),
+    resource!("/JsonSchemas", "JsonSchemaFileCollection.JsonSchemaFileCollection", show!(Login, registry::schemas_list)),
+    resource!("/JsonSchemas/{schema}", "JsonSchemaFile.v1_1_5.JsonSchemaFile", show!(Login, registry::schema)),
 
     resource!("/PowerEquipment", "PowerEquipment.v1_2_3.PowerEquipment", show!(Login, pdu::equipment)),
     resource!("/PowerEquipment/RackPDUs", "PowerDistributionCollection.PowerDistributionCollection", show!(Login, pdu::list)),
@@ -299,7 +339,7 @@ mod tests {
             assert_eq!(opens.count(), usize::from(open), "{}", one.pattern);
         }
         let (account, _) = find("/AccountService/Accounts/x").unwrap();
-        assert_eq!(account.allow(), "GET, HEAD, PATCH");
+        assert_eq!(account.allow(), "GET, HEAD, PATCH, DELETE");
         assert_eq!(account.schema(), "ManagerAccount.v1_14_1");
         assert!(find("/Systems").unwrap().0.is_collection());
     }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::api::Fault;
-use crate::command::Refusal;
+use crate::command::{Refusal, Reply};
 
 use super::message::Message;
 
@@ -55,6 +55,16 @@ impl Wrong {
 
     pub(super) fn internal(why: &str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &[why])
+    }
+
+    /// An owner answered with something else than was asked for.
+    pub(super) fn unfit(reply: &Reply) -> Self {
+        Self::internal(&format!("an answer that fits not: {reply:?}"))
+    }
+
+    /// The same for another reason.
+    pub(super) fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
     }
 
     /// Not by this method.

@@ -1,19 +1,27 @@
 //! The account service and the accounts: the users of oobd.toml, or the administrator of first boot. Never shows a password or a
 //! key.
 
+use std::time::Duration;
+
+use axum::http::StatusCode;
 use serde_json::{Value, json};
-use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::access::{Person, first_boot, limit};
 use crate::api;
+use crate::command::{Command, Hidden, Trial, UserWords};
 
 use super::super::answer::Answer;
 use super::super::call::Call;
+use super::super::entry::SEED;
 use super::super::message::Message;
 use super::super::table::{self, Need};
 use super::super::uri;
 use super::super::wrong::Wrong;
 use super::role;
+
+/// Longest wait for a change to be in force; the file is read again within a second.
+const IN_FORCE: Duration = Duration::from_secs(10);
 
 #[allow(clippy::unnecessary_wraps, reason = "all handlers are alike")]
 pub(in super::super) fn service(_call: &Call) -> Result<Value, Wrong> {
@@ -77,6 +85,8 @@ fn value(person: &Person, must_change: bool) -> Value {
     }
     types.push("ManagerConsole");
     json!({
+        // Salted, so that a password changes the ETag even when it is the same again; only a digest of all of it is shown.
+        SEED: person.hash().map(|hash| hash.expose()),
         "Id": person.name,
         "Name": format!("Account of {}", person.name),
         "UserName": person.name,
@@ -90,72 +100,229 @@ fn value(person: &Person, must_change: bool) -> Value {
     })
 }
 
-/// The random password of first boot is replaced here by its owner. Everything else of an account stands in oobd.toml.
+/// The role of oobd.toml that DMTF calls so.
+fn role_word(id: &str) -> Option<String> {
+    let role = role::ROLES.into_iter().find(|role| role::id(*role) == id);
+    role.map(|role| role.to_string())
+}
+
+/// What a body says of an account, and what of it cannot be.
+#[derive(Default)]
+struct Wanted {
+    name: Option<String>,
+    password: Option<String>,
+    role: Option<String>,
+    /// Something that is so already.
+    idle: bool,
+    wrong: Vec<Message>,
+}
+
+impl Wanted {
+    fn read(call: &Call) -> Self {
+        let mut wanted = Self::default();
+        for (property, value) in call.body.iter() {
+            match (property.as_str(), value) {
+                ("UserName", Value::String(text)) => wanted.name = Some(text.clone()),
+                ("Password", Value::String(text)) => wanted.password = Some(text.clone()),
+                ("RoleId", Value::String(text)) => match role_word(text) {
+                    Some(word) => wanted.role = Some(word),
+                    None => wanted.no("PropertyValueNotInList", &[text, property], property),
+                },
+                // There is no account that is there and not enabled, and none is ever locked.
+                ("Enabled", Value::Bool(true))
+                | ("Locked" | "PasswordChangeRequired", Value::Bool(false)) => {
+                    wanted.idle = true;
+                }
+                ("AccountTypes" | "OEMAccountTypes", Value::Array(_)) | (_, Value::Null) => {
+                    wanted.idle = true
+                }
+                ("Enabled" | "Locked" | "PasswordChangeRequired", Value::Bool(given)) => {
+                    wanted.no(
+                        "PropertyValueNotInList",
+                        &[&given.to_string(), property],
+                        property,
+                    );
+                }
+                (
+                    "UserName"
+                    | "RoleId"
+                    | "Enabled"
+                    | "Locked"
+                    | "PasswordChangeRequired"
+                    | "AccountTypes",
+                    other,
+                ) => {
+                    wanted.no(
+                        "PropertyValueTypeError",
+                        &[&other.to_string(), property],
+                        property,
+                    );
+                }
+                ("Password", _) => {
+                    wanted.no("PropertyValueTypeError", &["****", property], property)
+                }
+                ("Id" | "Name" | "Links" | "Description", _) => {
+                    wanted.no("PropertyNotWritable", &[property], property);
+                }
+                _ => wanted.no("PropertyUnknown", &[property], property),
+            }
+        }
+        wanted
+    }
+
+    fn no(&mut self, key: &str, args: &[&str], property: &str) {
+        self.wrong.push(Message::new(key, args).about(property));
+    }
+
+    /// As the commands take it.
+    fn words(self, name: &str) -> UserWords {
+        UserWords {
+            name: name.to_owned(),
+            role: self.role,
+            password: self.password.map(Hidden),
+            ..UserWords::default()
+        }
+    }
+}
+
+fn bad(messages: Vec<Message>) -> Wrong {
+    Wrong::of(StatusCode::BAD_REQUEST, messages)
+}
+
+/// What the configuration says of a change is about what was asked.
+async fn act(call: &Call, command: Command) -> Result<(), Wrong> {
+    match call.act(command).await {
+        Err(wrong) if wrong.status == StatusCode::CONFLICT => {
+            Err(wrong.with_status(StatusCode::BAD_REQUEST))
+        }
+        other => other.map(drop),
+    }
+}
+
+/// Waits until the users in force are what was just written; a reload takes a moment.
+async fn until(call: &Call, holds: impl Fn(Option<&Person>) -> bool) {
+    let mut changes = call.house.access.changes();
+    let name = call.body.get("UserName").and_then(Value::as_str);
+    let name = name.unwrap_or_else(|| call.id(0));
+    let wait = async {
+        while !holds(call.house.access.person(name).as_deref()) {
+            changes.next().await;
+        }
+    };
+    // Late is no fault: it is in the file.
+    let _ = timeout(IN_FORCE, wait).await;
+}
+
+/// A user more. It may sign in everywhere and is granted everything; grants are made narrower in oobd.toml.
+pub(in super::super) async fn create(call: &Call) -> Result<Answer, Wrong> {
+    let mut wanted = Wanted::read(call);
+    for (property, there) in [
+        ("UserName", wanted.name.is_some()),
+        ("Password", wanted.password.is_some()),
+        ("RoleId", wanted.role.is_some()),
+    ] {
+        if !there && wanted.wrong.is_empty() {
+            return Err(Wrong::bad("CreateFailedMissingReqProperties", &[property]));
+        }
+    }
+    let (Some(name), true) = (wanted.name.take(), wanted.wrong.is_empty()) else {
+        return Err(bad(wanted.wrong));
+    };
+    let user = wanted.words(&name);
+    act(
+        call,
+        Command::AddUser {
+            user,
+            trial: Trial::No,
+        },
+    )
+    .await?;
+    until(call, |person| person.is_some()).await;
+    Ok(Answer::Created {
+        location: address(&name),
+        headers: vec![],
+        messages: vec![],
+    })
+}
+
+/// An administrator changes role and password of anybody, everybody else their own password.
 pub(in super::super) async fn change(call: &Call) -> Result<Answer, Wrong> {
     let name = call.id(0);
-    let person = call.house.access.person(name);
-    let person = person.ok_or_else(|| call.missing())?;
+    let before = call.house.access.person(name);
+    let before = before.ok_or_else(|| call.missing())?;
     if !seen(call, name)? {
         return Err(Wrong::forbidden());
     }
-    let own = call.person()?.name == name;
-    let (mut wrong, mut new) = (Vec::new(), None);
-    for (property, value) in call.body.iter() {
-        match (property.as_str(), value) {
-            ("Password", Value::String(text))
-                if own && api::must_change(&call.house, &person).await =>
-            {
-                new = Some(text.clone());
-            }
-            ("Password", Value::String(_)) => {
-                wrong.push(Message::new("PropertyNotWritable", &["Password"]).about("Password"));
-            }
-            ("Password", _) => {
-                wrong.push(
-                    Message::new("PropertyValueTypeError", &["****", "Password"]).about("Password"),
-                );
-            }
-            (other, _) => wrong.push(unwritable(other)),
-        }
+    let caller = call.caller()?;
+    let all = table::privileges(caller.person.role).contains(&Need::ConfigureUsers);
+    let mut wanted = Wanted::read(call);
+    if wanted.name.take_if(|name| *name != before.name).is_some() {
+        wanted.no("PropertyNotWritable", &["UserName"], "UserName");
     }
-    let Some(new) = new else {
-        return Err(Wrong::of(axum::http::StatusCode::BAD_REQUEST, wrong));
-    };
-    let (dirs, device) = (call.house.dirs.clone(), call.state.device.clone());
-    let work = move || first_boot::change_password(&dirs, &device, &new);
-    let changed = spawn_blocking(work).await;
-    let changed = changed.map_err(|e| Wrong::internal(&e.to_string()))?;
-    let hash = changed.map_err(|e| match e {
-        first_boot::Error::TooShort | first_boot::Error::Same => {
-            Wrong::bad("PropertyValueError", &["Password"])
-        }
-        other => Wrong::internal(&crate::fault::chain(&other)),
-    })?;
-    // This session first, or the new table would end it.
-    if let Some(id) = call.caller()?.session {
-        call.house.sessions.password_changed(id, &hash);
+    if !all && wanted.role.take().is_some() {
+        wanted.no("PropertyNotWritable", &["RoleId"], "RoleId");
     }
-    call.house.access.set_password(name, &hash);
+    let wrong = std::mem::take(&mut wanted.wrong);
+    if wanted.password.is_none() && wanted.role.is_none() {
+        return match (wrong.is_empty(), wanted.idle) {
+            (true, true) => Ok(Answer::done()),
+            (true, false) => Err(Wrong::bad("NoOperation", &[])),
+            (false, _) => Err(bad(wrong)),
+        };
+    }
+    if caller.person.name == name
+        && let Some(new) = wanted.password.take()
+    {
+        let replaced = api::replace_password(&call.house, caller, new).await;
+        replaced.map_err(|fault| {
+            let text = fault.text.clone();
+            match fault.status {
+                StatusCode::UNPROCESSABLE_ENTITY => bad(vec![
+                    Message::new("PropertyValueError", &["Password"]).about("Password"),
+                    Message::new("Refused", &[&text]),
+                ]),
+                _ => fault.into(),
+            }
+        })?;
+    }
+    if wanted.password.is_some() || wanted.role.is_some() {
+        let user = wanted.words(name);
+        let role = user.role.clone();
+        let new = user.password.is_some();
+        act(
+            call,
+            Command::ChangeUser {
+                user,
+                trial: Trial::No,
+            },
+        )
+        .await?;
+        let changed = |now: &Person| !new || now.hash() != before.hash();
+        let has_role = |now: &Person| {
+            role.as_ref()
+                .is_none_or(|role| now.role.to_string() == *role)
+        };
+        until(call, |now| {
+            now.is_none_or(|now| changed(now) && has_role(now))
+        })
+        .await;
+    }
     Ok(Answer::Done(wrong))
 }
 
-/// Why a property is not taken: it cannot be written here, or there is none.
-fn unwritable(property: &str) -> Message {
-    const KNOWN: &[&str] = &[
-        "Id",
-        "Name",
-        "UserName",
-        "RoleId",
-        "Enabled",
-        "Locked",
-        "AccountTypes",
-        "PasswordChangeRequired",
-        "Links",
-    ];
-    let key = if KNOWN.contains(&property) {
-        "PropertyNotWritable"
-    } else {
-        "PropertyUnknown"
-    };
-    Message::new(key, &[property]).about(property)
+pub(in super::super) async fn remove(call: &Call) -> Result<Answer, Wrong> {
+    let name = call.id(0).to_owned();
+    if call.house.access.person(&name).is_none() {
+        return Err(call.missing());
+    }
+    act(
+        call,
+        Command::RemoveUser {
+            name,
+            trial: Trial::No,
+        },
+    )
+    .await?;
+    until(call, |person| person.is_none()).await;
+    Ok(Answer::done())
 }

@@ -7,7 +7,7 @@ use crate::state::State;
 use super::super::call::Call;
 use super::super::uri;
 use super::super::wrong::Wrong;
-use super::outlet;
+use super::{outlet, sensor};
 
 const UPS: &str = "ups:";
 
@@ -71,6 +71,17 @@ pub(in super::super) fn show(call: &Call) -> Result<Value, Wrong> {
     });
     if !machine.model.is_empty() {
         value["Model"] = machine.model.clone().into();
+    }
+    if sensor::has_sensors(machine) {
+        for name in [
+            "Sensors",
+            "ThermalSubsystem",
+            "EnvironmentMetrics",
+            "Thermal",
+            "Power",
+        ] {
+            value[name] = uri::to(&["Chassis", id, name]);
+        }
     }
     Ok(value)
 }

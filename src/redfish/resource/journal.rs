@@ -8,7 +8,7 @@ use crate::event::{Event, Severity};
 
 use super::super::answer::Answer;
 use super::super::call::Call;
-use super::super::message::OWN;
+use super::super::record;
 use super::super::uri;
 use super::super::wrong::Wrong;
 use super::{OURSELVES, manager};
@@ -88,21 +88,18 @@ pub(in super::super) async fn show(call: &Call) -> Result<Answer, Wrong> {
 }
 
 fn entry(event: &Event) -> Value {
-    let text = event.kind.to_string();
-    json!({
-        "@odata.id": uri::at(&[&LOG[..], &["Entries", &event.seq.to_string()]].concat()),
-        "@odata.type": "#LogEntry.v1_21_0.LogEntry",
-        "Id": event.seq.to_string(),
-        "Name": format!("Event {}", event.seq),
-        "EntryType": "Event",
-        "Created": event.at,
-        "Severity": severity(event.severity),
-        "Message": text,
-        "MessageId": format!("{OWN}.Event"),
-        "MessageArgs": [event.source, kind(event), text],
-        "Originator": event.source,
-        "OriginatorType": "Internal",
-    })
+    let mut value = record::message(event);
+    let id = event.seq.to_string();
+    value["@odata.id"] = uri::at(&[&LOG[..], &["Entries", &id]].concat()).into();
+    value["@odata.type"] = super::LOG_ENTRY.into();
+    value["Id"] = id.into();
+    value["Name"] = format!("Event {}", event.seq).into();
+    value["EntryType"] = "Event".into();
+    value["Created"] = json!(event.at);
+    value["Severity"] = severity(event.severity).into();
+    value["Originator"] = event.source.clone().into();
+    value["OriginatorType"] = "Internal".into();
+    value
 }
 
 /// `Resource.Health` of a severity.

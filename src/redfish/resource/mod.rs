@@ -9,24 +9,34 @@ use super::uri;
 
 pub(super) mod account;
 pub(super) mod battery;
+pub(super) mod bios;
 pub(super) mod boot;
 pub(super) mod chassis;
+pub(super) mod consumption;
+pub(super) mod event_service;
 pub(super) mod journal;
+pub(super) mod machine_log;
 pub(super) mod manager;
+pub(super) mod media;
 pub(super) mod metadata;
 pub(super) mod network;
 pub(super) mod outlet;
 pub(super) mod pdu;
 pub(super) mod privilege;
+pub(super) mod registry;
 pub(super) mod role;
+pub(super) mod sensor;
 pub(super) mod serial;
 pub(super) mod service_root;
 pub(super) mod session;
 pub(super) mod system;
+pub(super) mod thermal;
 pub(super) mod ups;
 
 /// The appliance among the managers.
 const OURSELVES: &str = "oob";
+/// The type of entries, which stand in their lists as a whole.
+const LOG_ENTRY: &str = "#LogEntry.v1_21_0.LogEntry";
 
 /// A list of members, by their addresses.
 fn collection(name: &str, members: impl IntoIterator<Item = String>) -> Value {

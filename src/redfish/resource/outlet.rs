@@ -108,8 +108,6 @@ pub(in super::super) async fn control(call: &Call) -> Result<Answer, Wrong> {
     };
     match call.act(command).await? {
         Reply::Started { .. } | Reply::Done => Ok(Answer::done()),
-        other => Err(Wrong::internal(&format!(
-            "an answer that fits not: {other:?}"
-        ))),
+        other => Err(Wrong::unfit(&other)),
     }
 }

@@ -9,7 +9,7 @@ use super::super::table;
 use super::super::uri;
 use super::super::wrong::Wrong;
 
-const ROLES: [Role; 3] = [Role::Administrator, Role::Operator, Role::ReadOnly];
+pub(super) const ROLES: [Role; 3] = [Role::Administrator, Role::Operator, Role::ReadOnly];
 
 /// As DMTF calls it.
 pub(in super::super) fn id(role: Role) -> &'static str {

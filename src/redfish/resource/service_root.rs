@@ -31,6 +31,9 @@ pub(in super::super) fn show(_call: &Call) -> Result<Value, Wrong> {
         "Systems": uri::to(&["Systems"]),
         "Chassis": uri::to(&["Chassis"]),
         "PowerEquipment": uri::to(&["PowerEquipment"]),
+        "EventService": uri::to(&["EventService"]),
+        "Registries": uri::to(&["Registries"]),
+        "JsonSchemas": uri::to(&["JsonSchemas"]),
         "Links": {
             "Sessions": uri::to(&["SessionService", "Sessions"]),
             "ManagerProvidingService": super::ourselves(),

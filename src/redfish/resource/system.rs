@@ -12,7 +12,7 @@ use super::super::call::Call;
 use super::super::message::Message;
 use super::super::uri;
 use super::super::wrong::Wrong;
-use super::{boot, outlet};
+use super::{bios, boot, machine_log, media, outlet};
 
 /// Sessions that a console takes at once, as the doors do.
 const SESSIONS: u32 = 32;
@@ -73,6 +73,15 @@ pub(in super::super) async fn show(call: &Call) -> Result<Answer, Wrong> {
             "MaxConcurrentSessions": SESSIONS,
             "ConnectTypesSupported": ["OEM"],
         });
+    }
+    for (name, there) in [
+        ("LogServices", machine_log::has_log(machine)),
+        ("VirtualMedia", media::has_media(machine)),
+        ("Bios", bios::has_bios(machine)),
+    ] {
+        if there {
+            value[name] = uri::to(&["Systems", &machine.name, name]);
+        }
     }
     Ok(Answer::Shown(value))
 }
@@ -162,9 +171,7 @@ pub(in super::super) async fn reset(call: &Call) -> Result<Answer, Wrong> {
     };
     match call.act(command).await? {
         Reply::Started { .. } | Reply::Done => Ok(Answer::done()),
-        other => Err(Wrong::internal(&format!(
-            "an answer that fits not: {other:?}"
-        ))),
+        other => Err(Wrong::unfit(&other)),
     }
 }
 
