@@ -150,6 +150,7 @@ def test_a_receiver_gets_every_event_also_after_restarts(house, receiver):
     # Killed and started again: the subscription is there, and what happened meanwhile comes, too.
     house.board.stop(signal.SIGKILL)
     house.board.start()
+    service = house.service = Service(house)
     assert service.get(place)["Context"] == "ours"
     note(house, "four")
     receiver.heard("test event four")
