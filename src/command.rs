@@ -16,11 +16,12 @@ use crate::machine::{BiosAttribute, Boot, LogEntry, Medium, Part, Sensor};
 use crate::reset::Verb;
 
 mod config;
+mod owner;
 mod switchboard;
 mod text;
 mod view;
 
-pub use config::{Hidden, Trial, UserShown, UserWords};
+pub use config::{CertificateShown, Hidden, Trial, UserShown, UserWords};
 pub use switchboard::{Asks, Commands};
 pub use view::{Asked, Control, Screens, View, Viewing};
 
@@ -249,64 +250,22 @@ pub enum Command {
         machine: String,
         url: String,
     },
-}
-
-impl Command {
-    /// Name of the owner that serves it.
-    #[must_use]
-    pub fn owner(&self) -> String {
-        match self {
-            Self::WriteNote { .. }
-            | Self::ReloadConfig
-            | Self::GetConfig
-            | Self::ApplyConfig { .. }
-            | Self::ConfirmConfig
-            | Self::RollbackConfig
-            | Self::ListUsers
-            | Self::AddUser { .. }
-            | Self::ChangeUser { .. }
-            | Self::RemoveUser { .. }
-            | Self::AddMachine { .. } => "supervisor".into(),
-            Self::RescanUplink { uplink }
-            | Self::TakeUplinkUp { uplink }
-            | Self::TakeUplinkDown { uplink }
-            | Self::ReleaseUplink { uplink } => format!("uplink.{uplink}"),
-            Self::AddressLink { .. } | Self::UnaddressLink { .. } => "link".into(),
-            Self::CheckGuard => "guard".into(),
-            Self::KickSession { console, .. }
-            | Self::SendBreak { console, .. }
-            | Self::SetLine { console, .. }
-            | Self::GiveWriter { console, .. }
-            | Self::FindLine { console }
-            | Self::FindName { console }
-            | Self::ResetCounters { console }
-            | Self::TrustHost { console } => {
-                format!("console.{console}")
-            }
-            Self::SwitchOutlets { pdu, .. } | Self::ReadPdu { pdu } => format!("pdu.{pdu}"),
-            Self::SwitchMachine { machine, .. }
-            | Self::ReadMachine { machine }
-            | Self::IdentifyMachine { machine, .. }
-            | Self::ReadSensors { machine }
-            | Self::ReadMachineLog { machine, .. }
-            | Self::ClearMachineLog { machine }
-            | Self::ReadBoot { machine }
-            | Self::SetBoot { machine, .. }
-            | Self::BootFrom { machine, .. }
-            | Self::ReadMedia { machine }
-            | Self::InsertMedium { machine, .. }
-            | Self::EjectMedium { machine, .. }
-            | Self::ReadBios { machine }
-            | Self::StageBios { machine, .. }
-            | Self::ReadParts { machine }
-            | Self::AskAmt { machine, .. } => format!("machine.{machine}"),
-            Self::InsertIder { machine, .. } | Self::EjectIder { machine } => {
-                format!("ider.{machine}")
-            }
-            Self::TrustDevice { owner } => owner.clone(),
-            Self::ScanAmt { .. } => "scan".into(),
-        }
-    }
+    /// The certificate of the HTTPS door. Answered by [`Reply::Certificate`].
+    ShowCertificate,
+    /// Show this one (PEM, the server's own first, then those that vouch for it) from the next handshake on. Without a key it
+    /// is in the same text, or is the one of the request made last. Answered by [`Reply::Certificate`].
+    InstallCertificate {
+        certificate: String,
+        #[serde(default)]
+        key: Option<Hidden>,
+    },
+    /// Back to the one that the board made itself.
+    RemoveCertificate,
+    /// A request for a certificate (PKCS #10) for these names, with a new key that never leaves the board. Answered by
+    /// [`Reply::CertificateRequest`].
+    RequestCertificate {
+        names: Vec<String>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -345,6 +304,10 @@ pub enum Reply {
         confirm_within: Option<u32>,
     },
     Users(Vec<UserShown>),
+    Certificate(Box<CertificateShown>),
+    CertificateRequest {
+        pem: String,
+    },
 }
 
 /// Why a command was not carried out. The text is for a person.

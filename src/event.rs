@@ -524,4 +524,11 @@ pub enum Kind {
         by: String,
         reason: String,
     },
+    /// The HTTPS door shows another certificate from now on: clients that pinned the one before warn.
+    CertificateChanged {
+        by: String,
+        fingerprint: String,
+        /// Where it is from, as in `installed`.
+        origin: String,
+    },
 }

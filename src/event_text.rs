@@ -265,6 +265,16 @@ impl fmt::Display for Kind {
                 f,
                 "a new HTTPS certificate was made, the old one lies in {file}: {reason}"
             ),
+            Self::CertificateChanged {
+                by,
+                fingerprint,
+                origin,
+            } => {
+                write!(
+                    f,
+                    "{by} changed the HTTPS certificate ({origin}): {fingerprint}"
+                )
+            }
             Self::CertificateExpired { fingerprint } => {
                 write!(f, "the HTTPS certificate {fingerprint} is out of date")
             }

@@ -59,7 +59,10 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
         &[&["clock", "fault", "http", "pin", "rfb", "tcp", "tls"]],
     ),
     ("keymap", &[]),
-    ("command", &[&["keymap", "line", "machine", "reset", "rfb"]]),
+    (
+        "command",
+        &[&["clock", "keymap", "line", "machine", "reset", "rfb"]],
+    ),
     // Bytes of a protocol that screens speak as clients and doors as servers, and the picture between them.
     ("rfb", &[]),
     ("state", &[&["clock", "fact"]]),

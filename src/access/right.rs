@@ -93,7 +93,11 @@ impl<'a> Right<'a> {
             | Command::AddUser { .. }
             | Command::ChangeUser { .. }
             | Command::RemoveUser { .. }
-            | Command::AddMachine { .. } => Self::Administer,
+            | Command::AddMachine { .. }
+            | Command::InstallCertificate { .. }
+            | Command::RemoveCertificate
+            | Command::RequestCertificate { .. } => Self::Administer,
+            Command::ShowCertificate => Self::Look,
         }
     }
 }

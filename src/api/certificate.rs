@@ -33,7 +33,7 @@ pub(super) async fn own(path: PathBuf, device: String) -> Result<Kept<Identity>,
         .map_err(|e| e.to_string())?
 }
 
-/// The certificate in force among the two.
+/// The certificate in force among the two; `own` is what the board keeps.
 pub(super) fn choose(pair: Option<&Pair>, own: &Identity) -> Identity {
     let Some(pair) = pair else {
         return own.clone();

@@ -15,13 +15,14 @@ mod page;
 mod screen;
 mod session;
 mod sessions;
+mod shown;
 mod sign_in;
 mod socket;
 mod state;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -36,7 +37,6 @@ use tokio_rustls::{TlsAcceptor, rustls};
 use crate::access::Directory;
 use crate::config::Https;
 use crate::event::Kind;
-use crate::fact::{Door, Fact};
 use crate::journal;
 use crate::redfish;
 use crate::state::Store;
@@ -45,10 +45,10 @@ use crate::tcp;
 use crate::tls::Identity;
 
 pub(crate) use answer::Fault;
-use certificate::Shown;
 pub(crate) use house::{Guest, House};
 pub(crate) use session::replace_password;
 pub(crate) use sessions::Hold;
+use shown::Showing;
 pub(crate) use sign_in::{Caller, by_basic, by_password, by_token, must_change};
 
 /// What open connections get to say goodbye when the board stops.
@@ -91,14 +91,9 @@ pub async fn run(
     }
     let listener = tcp::listen(port).map_err(|source| Error::Listen { port, source })?;
     let address = tcp::address(&listener, port);
-    let mut door = Showing {
-        own: own.value,
-        address,
-        told,
-        shown: None,
-        told_expired: false,
-    };
-    let shown = door.adopt(&ctx, &config.borrow_and_update().clone());
+    let first = config.borrow_and_update().clone();
+    let mut door = Showing::new(&ctx, own.value, address, told, first).await;
+    let shown = door.show(&ctx);
     let acceptor = TlsAcceptor::from(Arc::new(certificate::server(shown)?));
     ctx.ready.open();
 
@@ -123,15 +118,18 @@ pub async fn run(
             () = ctx.stop.cancelled() => break,
             // cancel-safe: see Pulse::beat
             () = pulse.beat() => {}
-            // cancel-safe: recv loses nothing. Nobody has a command for this door; dropping the ask says so at once.
-            ask = ctx.asks.recv(), if asks_open => asks_open = ask.is_some(),
+            // cancel-safe: recv loses nothing
+            ask = ctx.asks.recv(), if asks_open => match ask {
+                Some(ask) => door.answer(&ctx, ask).await,
+                None => asks_open = false,
+            },
             // cancel-safe: see Changes::next
             () = changes.next() => house.sessions.review(&access),
             // cancel-safe: changed loses nothing
             changed = config.changed(), if config_open => {
                 config_open = changed.is_ok();
                 let fresh = config.borrow_and_update().clone();
-                door.adopt(&ctx, &fresh);
+                door.adopt(&ctx, fresh);
             }
             // cancel-safe: a tick that is not taken comes again
             _ = sweep.tick() => {
@@ -148,55 +146,6 @@ pub async fn run(
         tracing::warn!("connections were cut off");
     }
     Ok(())
-}
-
-/// The certificate on show, and what was told of it.
-struct Showing {
-    own: Identity,
-    address: String,
-    /// Tells other doors.
-    told: Arc<watch::Sender<Option<Identity>>>,
-    shown: Option<(Identity, Arc<Shown>)>,
-    told_expired: bool,
-}
-
-impl Showing {
-    /// Shows the certificate of this configuration from the next handshake on.
-    fn adopt(&mut self, ctx: &Context, config: &Https) -> Arc<Shown> {
-        let identity = certificate::choose(config.pair.as_ref(), &self.own);
-        let shown = match &self.shown {
-            Some((_, shown)) => {
-                shown.set(&identity);
-                shown.clone()
-            }
-            None => Arc::new(Shown::new(&identity)),
-        };
-        let fingerprint = format!("SHA256:{}", identity.fingerprint());
-        tracing::info!(address = self.address, fingerprint, "https is open");
-        ctx.observe(Fact::Door(Door {
-            name: "https".into(),
-            address: self.address.clone(),
-            fingerprint: Some(fingerprint),
-        }));
-        self.told.send_replace(Some(identity.clone()));
-        self.shown = Some((identity, shown.clone()));
-        self.told_expired = false;
-        shown
-    }
-
-    /// Says once that the certificate is out of date. It stays in use: another one would be a bigger surprise to whoever
-    /// has to get in now.
-    async fn look_at_clock(&mut self, ctx: &Context) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let Some((identity, _)) = &self.shown else {
-            return;
-        };
-        if !self.told_expired && identity.left(now.unwrap_or_default()).is_zero() {
-            self.told_expired = true;
-            let fingerprint = identity.fingerprint();
-            ctx.publish(Kind::CertificateExpired { fingerprint }).await;
-        }
-    }
 }
 
 /// Every resource; each has a file of its own.

@@ -203,13 +203,13 @@ async fn diff(
 }
 
 /// A file of the person's machine, or standard input.
-async fn read_other(file: &Path, face: &mut Face) -> Result<String, Failure> {
+pub(super) async fn read_other(file: &Path, face: &mut Face) -> Result<String, Failure> {
     if file == Path::new("-") {
         return read_input(face).await;
     }
     if !face.local {
         return Err(Failure::Usage(
-            "files are on your machine, oobctl is on the board: `config apply - < FILE` sends one"
+            "files are on your machine, oobctl is on the board: name `-`, and send one as standard input"
                 .into(),
         ));
     }

@@ -1,6 +1,7 @@
 //! The command line, `oobctl` and in-process behind SSH. One file per noun. Knows the control protocol and no room.
 
 mod amt;
+mod certificate;
 mod client;
 mod completion;
 mod config;
@@ -102,6 +103,9 @@ enum Noun {
     /// The configuration file
     #[command(subcommand)]
     Config(config::Verb),
+    /// What the HTTPS door shows to browsers
+    #[command(subcommand)]
+    Certificate(certificate::Verb),
     /// Who may sign in, and to what
     #[command(subcommand)]
     User(user::Verb),
@@ -203,6 +207,7 @@ where
         Noun::Ups(verb) => ups::run(verb, form, client, face).await,
         Noun::Event(verb) => event::run(verb, form, client, face).await,
         Noun::Config(verb) => config::run(verb, form, client, face).await,
+        Noun::Certificate(verb) => certificate::run(verb, form, client, face).await,
         Noun::User(verb) => user::run(verb, form, client, face).await,
         Noun::Password | Noun::Completion(_) => Ok(()),
     }
@@ -268,6 +273,8 @@ async fn print_reply(
                 "confirm_within": confirm_within,
             }),
             Reply::Users(users) => serde_json::json!({ "users": users }),
+            Reply::Certificate(certificate) => serde_json::json!({ "certificate": certificate }),
+            Reply::CertificateRequest { pem } => serde_json::json!({ "request": pem }),
         };
         return face.json(&value).await;
     }
@@ -290,6 +297,8 @@ async fn print_reply(
         | Reply::AmtFound(_)
         | Reply::Users(_) => face.json(&reply).await,
         Reply::Config { text, .. } => face.print(&text.0).await,
+        Reply::Certificate(shown) => face.print(&certificate::show(&shown)).await,
+        Reply::CertificateRequest { pem } => face.print(&pem).await,
         Reply::ConfigApplied {
             restarted,
             confirm_within,

@@ -1,8 +1,10 @@
-//! What is asked about oobd.toml: words of editing it from inside. Knows no file.
+//! What is asked about oobd.toml and the certificate: words of changing them from inside. Knows no file.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
 
 /// Text that may hold secrets: prints as `***`, in whatever it stands.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +64,25 @@ pub struct UserShown {
     pub forward: bool,
     /// Stands in oobd.toml; the administrator of first boot does not.
     pub in_file: bool,
+}
+
+/// A certificate, as a person compares it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateShown {
+    /// `own` (the board made it), `installed` or `oobd.toml`.
+    pub origin: String,
+    /// `SHA256:AB:CD:…`, as browsers show it.
+    pub fingerprint: String,
+    pub subject: String,
+    pub issuer: String,
+    /// DNS names and addresses that it is good for.
+    pub names: Vec<String>,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
+    /// Certificates that are shown together.
+    pub chain: u32,
+    /// What clients may dislike about it.
+    pub remarks: Vec<String>,
 }
 
 #[cfg(test)]

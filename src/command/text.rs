@@ -118,6 +118,10 @@ impl fmt::Display for Command {
             Self::ChangeUser { user, .. } => write!(f, "change user {}", short(&user.name)),
             Self::RemoveUser { name, .. } => write!(f, "remove user {}", short(name)),
             Self::AddMachine { name, .. } => write!(f, "add machine {}", short(name)),
+            Self::ShowCertificate => f.write_str("show the certificate"),
+            Self::InstallCertificate { .. } => f.write_str("install a certificate"),
+            Self::RemoveCertificate => f.write_str("remove the installed certificate"),
+            Self::RequestCertificate { .. } => f.write_str("make a request for a certificate"),
             Self::AskAmt { machine, ask } => write!(f, "Intel AMT of machine {machine}: {ask}"),
             Self::TrustDevice { owner } => {
                 write!(

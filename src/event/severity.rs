@@ -90,6 +90,7 @@ impl Kind {
             | Self::CiraOpened { .. }
             | Self::ConfigChanged { .. }
             | Self::ConfigConfirmed { .. }
+            | Self::CertificateChanged { .. }
             | Self::CommandGiven { .. } => Severity::Notice,
             Self::LinkUp { .. }
             | Self::LinkAdded { .. }

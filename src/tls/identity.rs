@@ -1,6 +1,7 @@
 //! A certificate chain with its private key: read from PEM, checked as a pair, or made anew. Never shows the key.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{Error as TlsError, InconsistentKeys};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// Certificates of one chain; more is the wrong file.
 const LONGEST_CHAIN: usize = 16;
@@ -67,6 +68,7 @@ impl Identity {
         let (_, parsed) = X509Certificate::from_der(&leaf)
             .map_err(|_| Bad::Certificate("the certificate is damaged".into()))?;
         let expires = parsed.validity().not_after.timestamp();
+        check_order(&chain)?;
         let key = CertifiedKey::from_der(chain, key, &super::provider()).map_err(|e| match e {
             TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 Bad::Key("the key does not belong to the certificate".into())
@@ -107,6 +109,89 @@ impl Identity {
         let end = u64::try_from(self.expires).unwrap_or(0);
         Duration::from_secs(end).saturating_sub(now)
     }
+}
+
+/// What a person compares of a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    pub subject: String,
+    pub issuer: String,
+    /// DNS names and addresses that it is good for.
+    pub names: Vec<String>,
+    /// Seconds since 1970.
+    pub not_before: i64,
+    pub not_after: i64,
+    /// Certificates that are shown together.
+    pub chain: usize,
+    /// Says that it is good for servers, or nothing about what it is good for.
+    pub serves: bool,
+}
+
+impl Identity {
+    /// What it says of itself.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        let Ok((_, parsed)) = X509Certificate::from_der(&self.leaf) else {
+            // It was read when it was made.
+            return Facts::default();
+        };
+        let names = parsed.subject_alternative_name().ok().flatten();
+        let names = names.map(|names| names.value.general_names.iter().filter_map(name).collect());
+        let usage = parsed.extended_key_usage().ok().flatten();
+        Facts {
+            subject: parsed.subject().to_string(),
+            issuer: parsed.issuer().to_string(),
+            names: names.unwrap_or_default(),
+            not_before: parsed.validity().not_before.timestamp(),
+            not_after: self.expires,
+            chain: self.key.cert.len(),
+            serves: usage.is_none_or(|usage| usage.value.server_auth || usage.value.any),
+        }
+    }
+}
+
+fn name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => {
+            let four = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+            let address = four.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
+            address.ok().map(|address| address.to_string())
+        }
+        _ => None,
+    }
+}
+
+/// Each certificate of a chain vouches for the one before it (RFC 8446 §4.4.2; a client may refuse another order).
+fn check_order(chain: &[CertificateDer<'_>]) -> Result<(), Bad> {
+    let parsed = chain.iter().map(|one| X509Certificate::from_der(one));
+    let parsed: Vec<X509Certificate<'_>> = parsed
+        .map(|one| one.map(|(_, certificate)| certificate))
+        .collect::<Result<_, _>>()
+        .map_err(|_| Bad::Certificate("a certificate of the chain is damaged".into()))?;
+    for (at, pair) in parsed.windows(2).enumerate() {
+        let [one, next] = pair else { continue };
+        if one.issuer().as_raw() != next.subject().as_raw() {
+            return Err(Bad::Certificate(format!(
+                "certificate {} of the chain does not vouch for the one before it; the server's own goes first, then its issuer, and so on",
+                at + 2
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Makes a request for a certificate with a new ECDSA P-256 key: the request, and the key, as PEM.
+///
+/// # Errors
+/// A name that is none, or no randomness.
+pub fn request(names: &[String]) -> Result<(String, String), String> {
+    let said = |e: rcgen::Error| e.to_string();
+    let first = names.first().ok_or("no name is given")?;
+    let parameters = parameters(first, names.to_vec())?;
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(said)?;
+    let request = parameters.serialize_request(&key).map_err(said)?;
+    Ok((request.pem().map_err(said)?, key.serialize_pem()))
 }
 
 fn no_pem(what: &str, error: &pem::Error) -> String {
@@ -161,6 +246,44 @@ mod tests {
         assert!(identity.left(year * 56) > year * 20);
         assert_eq!(identity.left(year * 90), Duration::ZERO);
         assert!(!format!("{identity:?}").contains("PRIVATE"));
+    }
+
+    #[test]
+    fn it_says_what_a_person_compares() {
+        let pem = make("rack7", &["localhost", "127.0.0.1", "::1"]).unwrap();
+        let facts = Identity::from_pem(&pem, &pem).unwrap().facts();
+        assert_eq!(
+            (facts.subject.as_str(), facts.issuer.as_str()),
+            ("CN=rack7", "CN=rack7")
+        );
+        assert_eq!(facts.names, ["rack7", "localhost", "127.0.0.1", "::1"]);
+        assert_eq!((facts.not_before, facts.chain), (1_577_836_800, 1));
+        assert!(facts.serves);
+    }
+
+    #[test]
+    fn a_chain_goes_upwards() {
+        let (one, other) = (make("a", &[]).unwrap(), make("b", &[]).unwrap());
+        let bad = Identity::from_pem(&format!("{one}{other}"), &one).unwrap_err();
+        assert!(
+            bad.to_string().starts_with("certificate 2 of the chain"),
+            "{bad}"
+        );
+    }
+
+    #[test]
+    fn a_request_names_what_was_asked_for() {
+        use tokio_rustls::rustls::pki_types::CertificateSigningRequestDer;
+        use x509_parser::certification_request::X509CertificationRequest;
+        let (pem, key) = request(&["rack7.example.net".into(), "10.0.0.5".into()]).unwrap();
+        let der = CertificateSigningRequestDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let (_, parsed) = X509CertificationRequest::from_der(&der).unwrap();
+        assert_eq!(
+            parsed.certification_request_info.subject.to_string(),
+            "CN=rack7.example.net"
+        );
+        assert!(key.contains("PRIVATE KEY") && !pem.contains("PRIVATE KEY"));
+        assert!(request(&[]).is_err());
     }
 
     #[test]

@@ -121,5 +121,10 @@ pub(crate) fn specimens() -> Vec<Kind> {
             by: s("supervisor"),
             reason: s("nobody confirmed it"),
         },
+        Kind::CertificateChanged {
+            by: s("alice"),
+            fingerprint: s("SHA256:AB:CD"),
+            origin: s("installed"),
+        },
     ]
 }

@@ -1,0 +1,65 @@
+//! Which owner serves which command.
+
+use super::Command;
+
+impl Command {
+    /// Name of the owner that serves it.
+    #[must_use]
+    pub fn owner(&self) -> String {
+        match self {
+            Self::WriteNote { .. }
+            | Self::ReloadConfig
+            | Self::GetConfig
+            | Self::ApplyConfig { .. }
+            | Self::ConfirmConfig
+            | Self::RollbackConfig
+            | Self::ListUsers
+            | Self::AddUser { .. }
+            | Self::ChangeUser { .. }
+            | Self::RemoveUser { .. }
+            | Self::AddMachine { .. } => "supervisor".into(),
+            Self::RescanUplink { uplink }
+            | Self::TakeUplinkUp { uplink }
+            | Self::TakeUplinkDown { uplink }
+            | Self::ReleaseUplink { uplink } => format!("uplink.{uplink}"),
+            Self::AddressLink { .. } | Self::UnaddressLink { .. } => "link".into(),
+            Self::CheckGuard => "guard".into(),
+            Self::KickSession { console, .. }
+            | Self::SendBreak { console, .. }
+            | Self::SetLine { console, .. }
+            | Self::GiveWriter { console, .. }
+            | Self::FindLine { console }
+            | Self::FindName { console }
+            | Self::ResetCounters { console }
+            | Self::TrustHost { console } => {
+                format!("console.{console}")
+            }
+            Self::SwitchOutlets { pdu, .. } | Self::ReadPdu { pdu } => format!("pdu.{pdu}"),
+            Self::SwitchMachine { machine, .. }
+            | Self::ReadMachine { machine }
+            | Self::IdentifyMachine { machine, .. }
+            | Self::ReadSensors { machine }
+            | Self::ReadMachineLog { machine, .. }
+            | Self::ClearMachineLog { machine }
+            | Self::ReadBoot { machine }
+            | Self::SetBoot { machine, .. }
+            | Self::BootFrom { machine, .. }
+            | Self::ReadMedia { machine }
+            | Self::InsertMedium { machine, .. }
+            | Self::EjectMedium { machine, .. }
+            | Self::ReadBios { machine }
+            | Self::StageBios { machine, .. }
+            | Self::ReadParts { machine }
+            | Self::AskAmt { machine, .. } => format!("machine.{machine}"),
+            Self::InsertIder { machine, .. } | Self::EjectIder { machine } => {
+                format!("ider.{machine}")
+            }
+            Self::TrustDevice { owner } => owner.clone(),
+            Self::ScanAmt { .. } => "scan".into(),
+            Self::ShowCertificate
+            | Self::InstallCertificate { .. }
+            | Self::RemoveCertificate
+            | Self::RequestCertificate { .. } => "api".into(),
+        }
+    }
+}
