@@ -11,6 +11,10 @@ use crate::fact::{
     SerialPort, Uplink, UplinkPhase, Ups,
 };
 
+mod change;
+
+pub use change::Change;
+
 /// Everything a door shows. Maps are keyed by the name that oobd.toml gives (links by interface).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {

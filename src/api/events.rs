@@ -25,11 +25,11 @@ use super::sessions::Hold;
 use super::sign_in::Caller;
 
 /// A comment after so much silence keeps middle boxes and phones from forgetting the connection.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Events of a list without any limit given.
 const LISTED: u32 = 50;
 /// Most events of a list; more come by `after`.
-const MOST_LISTED: u32 = 10_000;
+pub(super) const MOST_LISTED: u32 = 10_000;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,12 +49,7 @@ pub(super) async fn get(
     headers: HeaderMap,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Fault> {
-    let last_id = headers.get("last-event-id");
-    let resumed = last_id.and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
-    if let (Some(value), None) = (last_id, resumed) {
-        let text = format!("{value:?} is no Last-Event-ID of this board");
-        return Err(Fault::new(axum::http::StatusCode::BAD_REQUEST, text));
-    }
+    let resumed = resumed(&headers)?;
     let follow = wanted.follow.unwrap_or(true);
     let ranged = resumed.is_some() || wanted.after.is_some() || wanted.since.is_some();
     let few = if follow { 0 } else { LISTED };
@@ -86,6 +81,17 @@ pub(super) async fn get(
     Ok(Sse::new(stream.run())
         .keep_alive(keep_alive)
         .into_response())
+}
+
+/// What a browser that comes back has had last.
+pub(super) fn resumed(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
+    let last_id = headers.get("last-event-id");
+    let resumed = last_id.and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+    if let (Some(value), None) = (last_id, resumed) {
+        let text = format!("{value:?} is no Last-Event-ID of this board");
+        return Err(Fault::new(axum::http::StatusCode::BAD_REQUEST, text));
+    }
+    Ok(resumed)
 }
 
 async fn list(house: &House, caller: &Caller, query: wire::Query) -> Result<Response, Fault> {
@@ -152,7 +158,7 @@ fn value(event: &Event) -> Value {
     value
 }
 
-fn shown(event: &Event) -> sse::Event {
+pub(super) fn shown(event: &Event) -> sse::Event {
     // JSON text has no bare line break, so it fits one `data` line.
     sse::Event::default()
         .id(event.seq.to_string())

@@ -162,6 +162,7 @@ fn routes(house: Arc<House>) -> Router {
         .route("/api/ticket", post(session::ticket))
         .route("/api/password", post(session::change_password))
         .route("/api/state", get(state::show))
+        .route("/api/state/stream", get(state::stream))
         .route("/api/events", get(events::get))
         .route(
             "/api/command",

@@ -21,6 +21,12 @@ export class Refused extends Error {
 /** A request that gets no answer for so long is given up; the board's own limit is 50 s. */
 const LIMIT = 60_000;
 
+/** Every answer says what time it is on the board. */
+export function setClock(answer: Response) {
+  const date = Date.parse(answer.headers.get("date") ?? "");
+  if (date) skew.value = date - Date.now();
+}
+
 export async function ask<T>(method: string, path: string, body?: unknown, limit = LIMIT): Promise<T> {
   const given: RequestInit = { method, signal: AbortSignal.timeout(limit), cache: "no-store" };
   if (body !== undefined) {
@@ -28,8 +34,7 @@ export async function ask<T>(method: string, path: string, body?: unknown, limit
     given.body = JSON.stringify(body);
   }
   const answer = await fetch(path, given);
-  const date = Date.parse(answer.headers.get("date") ?? "");
-  if (date) skew.value = date - Date.now();
+  setClock(answer);
   const said = await answer.json().catch(() => ({}));
   if (answer.ok) return said as T;
   if (answer.status === 401 && path !== "/api/session") signedOut();
@@ -67,8 +72,7 @@ export const mayChange = () => me.value?.role !== "readonly";
 
 export async function command(given: unknown): Promise<unknown> {
   const { reply } = await ask<{ reply: unknown }>("POST", "/api/command", given);
-  // It was taken, whether the state comes or not.
-  await refresh().catch(() => {});
+  await news();
   return reply;
 }
 
@@ -80,18 +84,26 @@ export function switchMachine(machine: string, verb: Verb) {
   return command({ SwitchMachine: { machine, verb, cut_myself: false } });
 }
 
-let asking: Promise<void> | null = null;
+/** The state of this moment, for who cannot wait for the stream. */
+export const readState = () => ask<State>("GET", "/api/state", undefined, 15_000);
 
-/** Reads the state; who asks while it is read already gets that one. */
-export function refresh(): Promise<void> {
-  asking ??= ask<State>("GET", "/api/state", undefined, 15_000)
-    .then((now) => {
-      if (me.value) state.value = now;
-    })
-    .finally(() => {
-      asking = null;
-    });
-  return asking;
+const waiting = new Set<() => void>();
+
+/** The stream has brought a picture of the state. */
+export function seen() {
+  for (const done of waiting) done();
+  waiting.clear();
+}
+
+/** Waits until the state has news; what was just done shows within this time, or does not show at all. */
+export function news(limit = 1000): Promise<void> {
+  return new Promise((done) => {
+    waiting.add(done);
+    setTimeout(() => {
+      waiting.delete(done);
+      done();
+    }, limit);
+  });
 }
 
 /** Text of whatever was thrown. */

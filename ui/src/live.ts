@@ -1,7 +1,7 @@
-// What happens, as it happens: one stream of events that resumes by sequence number, and the state read anew with it.
-import { computed, effect, signal } from "@preact/signals";
-import { me, refresh, signedOut, state } from "./api";
-import type { BoardEvent } from "./types";
+// What happens, as it happens: one stream with the state, what changes of it, and the events, which resume by sequence number.
+import { effect, signal } from "@preact/signals";
+import { me, seen, setClock, signedOut, state } from "./api";
+import type { BoardEvent, Change, State } from "./types";
 
 /** Newest first. */
 export const events = signal<BoardEvent[]>([]);
@@ -40,11 +40,49 @@ async function take(reader: ReadableStreamDefaultReader<Uint8Array>) {
     text = blocks.pop() ?? "";
     const fresh: BoardEvent[] = [];
     for (const block of blocks) {
-      const data = block.split("\n").find((line) => line.startsWith("data:"));
-      if (data) fresh.push(JSON.parse(data.slice(5)));
+      const field = (name: string) =>
+        block
+          .split("\n")
+          .find((line) => line.startsWith(`${name}:`))
+          ?.slice(name.length + 1);
+      const data = field("data");
+      if (!data) continue;
+      const kind = field("event")?.trim();
+      if (kind === "state") show(JSON.parse(data));
+      else if (kind === "change") show(changed(state.value, JSON.parse(data)));
+      else fresh.push(JSON.parse(data));
     }
     keep(fresh);
   }
+}
+
+function show(now: State | null) {
+  if (!me.value || !now) return;
+  state.value = now;
+  seen();
+}
+
+type Tree = { [key: string]: unknown };
+
+/** A picture with these changes. What they do not touch stays the same object. */
+export function changed(old: State | null, changes: Change[]): State | null {
+  if (!old) return null;
+  const now: Tree = { ...old };
+  const copied = new Set<string>();
+  for (const { path, value } of changes) {
+    const [key, name] = path;
+    if (key === undefined) continue;
+    if (name === undefined) {
+      now[key] = value;
+      continue;
+    }
+    if (!copied.has(key)) now[key] = { ...(now[key] as Tree) };
+    copied.add(key);
+    const place = now[key] as Tree;
+    if (value === undefined) delete place[name];
+    else place[name] = value;
+  }
+  return now as unknown as State;
 }
 
 function keep(fresh: BoardEvent[]) {
@@ -53,7 +91,6 @@ function keep(fresh: BoardEvent[]) {
   if (!last) return;
   seq = last.seq;
   events.value = [...news.reverse(), ...events.value].slice(0, KEPT);
-  soon(150);
 }
 
 async function follow() {
@@ -64,12 +101,12 @@ async function follow() {
     if (Date.now() - heard > SILENCE) cut.abort();
   }, 1000);
   try {
-    const answer = await fetch(`/api/events?${from}`, { signal: cut.signal, cache: "no-store" });
+    const answer = await fetch(`/api/state/stream?${from}`, { signal: cut.signal, cache: "no-store" });
     if (answer.status === 401) return signedOut();
     if (!answer.ok || !answer.body) throw new Error(`${answer.status}`);
+    setClock(answer);
     online.value = true;
     heard = Date.now();
-    soon(0);
     await take(answer.body.getReader());
   } finally {
     clearInterval(watch);
@@ -101,41 +138,9 @@ async function run() {
   online.value = null;
 }
 
-/** A verb is on its way: its outcome is awaited by somebody who looks. */
-export const busy = computed(() => {
-  const now = state.value;
-  if (!now) return false;
-  const outlets = Object.values(now.pdus).flatMap((pdu) => pdu.outlets);
-  return [...outlets, ...Object.values(now.machines)].some(
-    (one) => one.in_transition || one.action?.outcome === "running",
-  );
-});
-
-let timer: ReturnType<typeof setTimeout> | undefined;
-let due = Number.POSITIVE_INFINITY;
-
-/** Reads the state after so long, unless that is to happen sooner already. */
-export function soon(pause: number) {
-  const at = Date.now() + pause;
-  if (at >= due) return;
-  due = at;
-  clearTimeout(timer);
-  timer = setTimeout(async () => {
-    due = Number.POSITIVE_INFINITY;
-    if (!me.value || me.value.must_change_password) return;
-    try {
-      await refresh();
-    } catch {
-      // The stream says that the board is not reached.
-    }
-    soon(document.hidden ? 60_000 : busy.value ? 700 : 10_000);
-  }, pause);
-}
-
 export function begin() {
   effect(() => {
     if (me.value && !me.value.must_change_password) {
-      soon(0);
       run();
     } else {
       // What the one who signs in next may not see.
@@ -150,9 +155,6 @@ export function begin() {
     online.value = false;
   });
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) {
-      nudge();
-      soon(0);
-    }
+    if (!document.hidden) nudge();
   });
 }

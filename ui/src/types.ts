@@ -7,6 +7,12 @@ export type PowerState = "On" | "Off" | "Unknown";
 export type Verb = "On" | "ForceOff" | "GracefulShutdown" | "ForceRestart" | "GracefulRestart" | "PowerCycle" | "Nmi";
 export type Severity = "emergency" | "alert" | "critical" | "error" | "warning" | "notice" | "info" | "debug";
 
+/** A place of the state and what stands there now; without a value it is gone. */
+export interface Change {
+  path: string[];
+  value?: unknown;
+}
+
 export interface Link {
   interface: string;
   role: "lan" | "unused" | { uplink: string };
@@ -128,6 +134,7 @@ export interface State {
   pdus: Record<string, Pdu>;
   upses: Record<string, Ups>;
   machines: Record<string, Machine>;
+  config_trial: ConfigTrial | null;
 }
 
 export interface BoardEvent {
@@ -151,4 +158,51 @@ export interface SignedIn {
   from: string;
   since: string;
   idle_seconds: number;
+}
+
+export interface ConfigTrial {
+  by: string;
+  since: string;
+  until: string;
+}
+
+export interface Problem {
+  place: { line: number; column: number } | null;
+  path: string;
+  message: string;
+  hint: string | null;
+}
+
+export type Trial = "AsNeeded" | "No" | { Within: number };
+
+export interface ConfigApplied {
+  hash: string;
+  restarted: string[];
+  confirm_within: number | null;
+}
+
+export type Role = "administrator" | "operator" | "readonly";
+
+export interface User {
+  name: string;
+  role: Role;
+  keys: string[];
+  has_password: boolean;
+  consoles: string[];
+  outlets: string[];
+  machines: string[];
+  forward: boolean;
+  in_file: boolean;
+}
+
+export interface Certificate {
+  origin: "own" | "installed" | "oobd.toml";
+  fingerprint: string;
+  subject: string;
+  issuer: string;
+  names: string[];
+  not_before: string;
+  not_after: string;
+  chain: number;
+  remarks: string[];
 }

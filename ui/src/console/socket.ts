@@ -1,6 +1,6 @@
 // One console over WebSocket (oobd.console.v1), across lost connections: counts the stream and resumes where it was.
 import { effect } from "@preact/signals";
-import { refresh, state } from "../api";
+import { readState } from "../api";
 import { online } from "../live";
 
 export type Phase = "connecting" | "open" | "lost" | "ended";
@@ -184,8 +184,8 @@ export class ConsoleSocket {
   /** The board may not know yet that our session of before is dead, and that holds the keyboard; nobody else's is taken. */
   private async takeBack(before: number) {
     const mine = this.session;
-    await refresh().catch(() => {});
-    const writer = state.value?.consoles[this.name]?.sessions.find((one) => one.writer);
+    const now = await readState().catch(() => null);
+    const writer = now?.consoles[this.name]?.sessions.find((one) => one.writer);
     if (this.session === mine && (!writer || writer.id === before)) this.takeWriter();
   }
 

@@ -1,7 +1,6 @@
 // The power of one outlet or machine: how it stands, what may be asked, what came of it.
 import { useState } from "preact/hooks";
 import { mayChange, switchMachine, switchOutlet } from "../api";
-import { soon } from "../live";
 import type { Action, Machine, Outlet, PowerState, Verb } from "../types";
 import { age, ageMillis, span, t } from "../words";
 import { Hold } from "./hold";
@@ -75,7 +74,6 @@ function Verbs({ name, is, moving, verbs, action, feeds, ask }: Props) {
     run(async () => {
       const reply = (await ask(verb)) as { Started?: { action: number } };
       setAwaited(reply.Started?.action ?? 0);
-      soon(300);
     });
   };
   return (
