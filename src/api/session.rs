@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use crate::access::{Right, credential, first_boot};
-use crate::command::{Actor, Command, Hidden, Trial, UserWords};
+use crate::command::{Actor, Command, Hidden, Refusal, Trial, UserWords};
 
 use super::answer::{Body, Fault};
 use super::house::{Guest, House};
@@ -208,7 +208,10 @@ async fn change_in_file(house: &House, caller: &Caller, new: String) -> Result<(
     let Err(refusal) = house.commands.send(actor, command).await else {
         return Ok(());
     };
-    if let (Some(id), Some(hash)) = (caller.session, caller.person.hash()) {
+    // What got no answer may be done all the same.
+    if !matches!(refusal, Refusal::NoAnswer { .. })
+        && let (Some(id), Some(hash)) = (caller.session, caller.person.hash())
+    {
         house.sessions.password_changed(id, hash.expose());
     }
     Err(refusal.into())

@@ -1,6 +1,9 @@
 //! Which owner serves which command.
 
+use std::time::Duration;
+
 use super::Command;
+use super::switchboard::ANSWER_LIMIT;
 
 impl Command {
     /// Name of the owner that serves it.
@@ -60,6 +63,23 @@ impl Command {
             | Self::InstallCertificate { .. }
             | Self::RemoveCertificate
             | Self::RequestCertificate { .. } => "api".into(),
+        }
+    }
+
+    /// How long its owner may take to answer. A change of oobd.toml waits for a dozen flushes of flash, which a worn card
+    /// takes seconds for each.
+    pub(super) fn limit(&self) -> Duration {
+        match self {
+            Self::ReloadConfig
+            | Self::ApplyConfig { .. }
+            | Self::ConfirmConfig
+            | Self::RollbackConfig
+            | Self::AddUser { .. }
+            | Self::ChangeUser { .. }
+            | Self::RemoveUser { .. }
+            | Self::AddMachine { .. }
+            | Self::InstallCertificate { .. } => ANSWER_LIMIT * 2,
+            _ => ANSWER_LIMIT,
         }
     }
 }

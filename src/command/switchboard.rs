@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::{Actor, Ask, Attach, Attachment, Command, Refusal, Reply, Screens};
 
 /// Longest an owner may take to answer; an owner with longer work answers first and publishes the outcome.
-const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 /// Asks that may wait at one owner; past that the asker waits.
 const WAITING_ASKS: usize = 32;
 
@@ -57,10 +57,10 @@ impl Commands {
     /// Has a command carried out.
     ///
     /// # Errors
-    /// The owner's own [`Refusal`], `Unknown` when there is no such owner, `NoAnswer` after 20 s.
+    /// The owner's own [`Refusal`], `Unknown` when there is no such owner, `NoAnswer` after 20 s (40 s where flash is written).
     pub async fn send(&self, actor: Actor, command: Command) -> Result<Reply, Refusal> {
-        let owner = command.owner();
-        self.ask(&owner, |reply| Ask::Command {
+        let (owner, limit) = (command.owner(), command.limit());
+        self.ask(&owner, limit, |reply| Ask::Command {
             actor,
             command,
             reply,
@@ -74,13 +74,14 @@ impl Commands {
     /// As [`Commands::send`].
     pub async fn attach(&self, request: Attach) -> Result<Attachment, Refusal> {
         let owner = format!("console.{}", request.console);
-        self.ask(&owner, |reply| Ask::Attach { request, reply })
+        self.ask(&owner, ANSWER_LIMIT, |reply| Ask::Attach { request, reply })
             .await
     }
 
     async fn ask<T>(
         &self,
         owner: &str,
+        limit: Duration,
         make: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Ask,
     ) -> Result<T, Refusal> {
         let desk = self
@@ -102,8 +103,6 @@ impl Commands {
                 .map_err(|_| no_answer())?;
             answer.await.map_err(|_| no_answer())?
         };
-        timeout(ANSWER_LIMIT, exchange)
-            .await
-            .map_err(|_| no_answer())?
+        timeout(limit, exchange).await.map_err(|_| no_answer())?
     }
 }

@@ -45,8 +45,11 @@ impl House {
             from: from.to_owned(),
         };
         let said = command.to_string();
-        // A note is an event with its actor itself.
-        let told = !matches!(command, Command::WriteNote { .. });
+        // A note is an event with its actor itself; a look at what holds no secret is none.
+        let told = !matches!(
+            command,
+            Command::WriteNote { .. } | Command::ListUsers | Command::ShowCertificate
+        );
         let who = actor.to_string();
         let answer = self.commands().send(actor, command).await;
         if told {

@@ -6,7 +6,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{sleep, sleep_until};
 
 use super::context::Dirs;
-use super::{Board, tell};
+use super::{Board, systemd, tell};
 use crate::access::{credential, first_boot};
 use crate::clock::{Instant, Timestamp, uptime_millis};
 use crate::command::{Actor, Command, Hidden, Refusal, Reply, Trial, UserShown, UserWords};
@@ -21,7 +21,7 @@ use crate::state::set;
 const TRIAL: u32 = 300;
 /// Shortest and longest wait that may be asked for, in seconds.
 const TRIALS: std::ops::RangeInclusive<u32> = 10..=86_400;
-/// Longest wait for the unit that writes to the boot partition; systemd's watchdog is fed again after it.
+/// Longest wait for the unit that writes to the boot partition.
 const TAKEN_LIMIT: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Problems that a refusal names one by one.
@@ -173,7 +173,8 @@ impl Board {
         }
         let (place, in_force) = (self.place(), self.config.clone());
         let first_boot = self.first_boot;
-        let drafted = blocking(move || draft(&place, wish, &in_force, first_boot)).await??;
+        let drafted = blocking(move || draft(&place, wish, &in_force, first_boot));
+        let drafted = self.meanwhile(drafted).await??;
         let confirm_within = match trial {
             Trial::Within(seconds) => Some(seconds),
             Trial::AsNeeded if drafted.risky => Some(TRIAL),
@@ -187,7 +188,16 @@ impl Board {
                 confirm_within: None,
             });
         }
-        self.write(&by, &drafted, confirm_within).await?;
+        let trial = confirm_within.map(|seconds| {
+            let since = uptime_millis();
+            OnTrial {
+                by: by.clone(),
+                since,
+                until: since + u64::from(seconds) * 1000,
+            }
+        });
+        let written = write(self.place(), &drafted, trial, self.boot.clone());
+        self.meanwhile(written).await?;
         tell(
             &self.shared.bus,
             Kind::ConfigChanged {
@@ -211,36 +221,19 @@ impl Board {
         }
     }
 
-    /// Has the text written, and waits until it is where the next start looks for it.
-    async fn write(&self, by: &str, drafted: &Drafted, within: Option<u32>) -> Result<(), Refusal> {
-        let now = uptime_millis();
-        let trial = within.map(|seconds| OnTrial {
-            by: by.to_owned(),
-            since: now,
-            until: now + u64::from(seconds) * 1000,
-        });
-        let (place, boot) = (self.place(), self.boot.clone());
-        let (old, new) = (drafted.old.clone(), drafted.new.clone());
-        let written = blocking(move || {
-            let trial = trial.as_ref().map(|trial| (trial, boot.as_str()));
-            place.replace(&old, &new, trial)
-        });
-        written
-            .await?
-            .map_err(|error| Refusal::Failed(error.to_string()))?;
-        let begun = Instant::now();
+    /// Waits for slow flash, and feeds the watchdog as long as the owners are well.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut pulse = systemd::pulse();
+        // The first tick would come at once.
+        pulse.reset();
+        let mut work = std::pin::pin!(work);
         loop {
-            let (place, new) = (self.place(), drafted.new.clone());
-            if blocking(move || place.holds(&new)).await? {
-                return Ok(());
+            tokio::select! {
+                // cancel-safe: pinned, it goes on where it was
+                done = &mut work => return done,
+                // cancel-safe per docs on Interval::tick()
+                _ = pulse.tick() => self.beat(),
             }
-            if begun.elapsed() > TAKEN_LIMIT {
-                let place = self.place();
-                blocking(move || place.abandon()).await?;
-                let text = "the boot partition did not take oobd.toml in time; nothing has changed";
-                return Err(Refusal::Failed(text.into()));
-            }
-            sleep(LOOK_AGAIN).await;
         }
     }
 
@@ -274,7 +267,8 @@ impl Board {
             return Err(nothing_waits());
         }
         let place = self.place();
-        blocking(move || place.confirm()).await?;
+        let done = blocking(move || place.confirm());
+        self.meanwhile(done).await?;
         self.waiting = None;
         self.show_trial();
         tell(&self.shared.bus, Kind::ConfigConfirmed { by }).await;
@@ -285,7 +279,8 @@ impl Board {
     pub(super) async fn undo(&mut self, by: String, reason: &str) -> Result<Reply, Refusal> {
         self.waiting = None;
         let place = self.place();
-        blocking(move || place.undo()).await?;
+        let done = blocking(move || place.undo());
+        self.meanwhile(done).await?;
         tell(
             &self.shared.bus,
             Kind::ConfigReverted {
@@ -313,6 +308,37 @@ impl Board {
     pub(super) fn settle(&self) {
         let place = self.place();
         drop(spawn_blocking(move || place.settle()));
+    }
+}
+
+/// Has the text written, and waits until it is where the next start looks for it.
+async fn write(
+    place: Place,
+    drafted: &Drafted,
+    trial: Option<OnTrial>,
+    boot: String,
+) -> Result<(), Refusal> {
+    let (old, new) = (drafted.old.clone(), drafted.new.clone());
+    let there = place.clone();
+    let written = blocking(move || {
+        let trial = trial.as_ref().map(|trial| (trial, boot.as_str()));
+        there.replace(&old, &new, trial)
+    });
+    written
+        .await?
+        .map_err(|error| Refusal::Failed(error.to_string()))?;
+    let begun = Instant::now();
+    loop {
+        let (there, new) = (place.clone(), drafted.new.clone());
+        if blocking(move || there.holds(&new)).await? {
+            return Ok(());
+        }
+        if begun.elapsed() > TAKEN_LIMIT {
+            blocking(move || place.abandon()).await?;
+            let text = "the boot partition did not take oobd.toml in time; nothing has changed";
+            return Err(Refusal::Failed(text.into()));
+        }
+        sleep(LOOK_AGAIN).await;
     }
 }
 

@@ -70,8 +70,15 @@ export async function signOut() {
 
 export const mayChange = () => me.value?.role !== "readonly";
 
-export async function command(given: unknown): Promise<unknown> {
+/** A command that only looks. */
+export async function query(given: unknown): Promise<unknown> {
   const { reply } = await ask<{ reply: unknown }>("POST", "/api/command", given);
+  return reply;
+}
+
+/** A command, and what it changed of the state. */
+export async function command(given: unknown): Promise<unknown> {
+  const reply = await query(given);
   await news();
   return reply;
 }

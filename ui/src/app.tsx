@@ -8,8 +8,10 @@ import { Now } from "./pages/now";
 import { ChoosePassword, SignIn } from "./pages/sign_in";
 import { ConsolePage, MachinePage, MachineScreen, PduPage, Targets } from "./pages/targets";
 import { Uplinks } from "./pages/uplinks";
+import { later } from "./parts/later";
 import { Icon } from "./parts/small";
 import { Strip } from "./parts/strip";
+import { TrialBar } from "./parts/trial";
 import { Go, path } from "./route";
 import { t } from "./words";
 
@@ -20,6 +22,8 @@ const BAR = [
   ["/uplinks", "uplinks"],
   ["/more", "more"],
 ] as const;
+
+const Settings = later(() => import("./settings/page"));
 
 /** Pages of one target belong to the list they are reached from. */
 const UNDER_TARGETS = ["console", "machine", "pdu"];
@@ -46,6 +50,7 @@ function page(parts: string[]): VNode {
     case "uplinks":
       return <Uplinks />;
     case "more":
+      if (name === "config" || name === "users" || name === "certificate") return <Settings key={name} name={name} />;
       return <More />;
     default:
       return <h1 tabIndex={-1}>{t("notFound")}</h1>;
@@ -80,6 +85,7 @@ export function App() {
       </a>
       <header class="top">
         <Strip />
+        <TrialBar />
       </header>
       <nav aria-label={t("pages")}>
         {BAR.map(([to, word]) => (

@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { ask } from "../api";
 import { events, online } from "../live";
+import { csv, save } from "../parts/save";
 import { Fault, Mark, Time, type Tone, useTask } from "../parts/small";
 import type { BoardEvent, Severity } from "../types";
 import { t } from "../words";
@@ -17,6 +18,12 @@ const past = signal<BoardEvent[]>([]);
 export function tone(severity: Severity): Tone {
   const rank = SEVERITIES.indexOf(severity);
   return rank <= 3 ? "bad" : rank === 4 ? "warn" : "idle";
+}
+
+/** Oldest first, as a journal reads. */
+function table(events: BoardEvent[]): string {
+  const head = ["seq", "at", "severity", "source", "text"];
+  return csv([head, ...[...events].reverse().map((one) => [one.seq, one.at, one.severity, one.source, one.text])]);
 }
 
 export function EventList({ events }: { events: BoardEvent[] }) {
@@ -89,6 +96,14 @@ export function Events() {
       <section class="card" aria-label={t("events")}>
         <EventList events={shown} />
       </section>
+      <div class="row">
+        <button type="button" onClick={() => save("events.csv", "text/csv", table(shown))}>
+          {t("saveCsv")}
+        </button>
+        <button type="button" onClick={() => save("events.json", "application/json", JSON.stringify(shown, null, 1))}>
+          {t("saveJson")}
+        </button>
+      </div>
       <Fault text={fault} />
       {(all.at(-1)?.seq ?? 1) > 1 ? (
         <button

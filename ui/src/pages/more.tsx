@@ -1,7 +1,9 @@
 // Who is signed in from where, how the page looks, what board this is.
 import { useEffect, useState } from "preact/hooks";
 import { ask, me, signOut, state } from "../api";
+import { Field } from "../parts/field";
 import { Card, Fault, Mark, useTask } from "../parts/small";
+import { Go } from "../route";
 import type { SignedIn } from "../types";
 import { age, span, type Theme, t, theme } from "../words";
 import { Languages } from "./sign_in";
@@ -75,6 +77,104 @@ function Sessions() {
   );
 }
 
+const SETTINGS = [
+  ["config", "configAbout"],
+  ["users", "usersAbout"],
+  ["certificate", "certificateAbout"],
+] as const;
+
+function Board() {
+  const shown = SETTINGS.filter(([name]) => name === "certificate" || me.value?.role === "administrator");
+  return (
+    <Card title={t("board")}>
+      <ul class="rows">
+        {shown.map(([name, about]) => (
+          <li key={name}>
+            <Go to={`/more/${name}`}>
+              <div class="grow">
+                <p>{t(name)}</p>
+                <small>{t(about)}</small>
+              </div>
+            </Go>
+          </li>
+        ))}
+      </ul>
+    </Card>
+  );
+}
+
+function Password() {
+  const [fault, running, run] = useTask();
+  const [open, setOpen] = useState(false);
+  const [done, setDone] = useState(false);
+  const [old, setOld] = useState("");
+  const [first, setFirst] = useState("");
+  const [again, setAgain] = useState("");
+  if (!open) {
+    return (
+      <div class="row">
+        <button
+          type="button"
+          onClick={() => {
+            setOpen(true);
+            setDone(false);
+          }}
+        >
+          {t("changePassword")}
+        </button>
+        {done ? (
+          <p class="came" role="status">
+            <Mark tone="good" /> {t("passwordChanged")}
+          </p>
+        ) : null}
+      </div>
+    );
+  }
+  return (
+    <form
+      class="fields"
+      onSubmit={(e) => {
+        e.preventDefault();
+        run(async () => {
+          if (first !== again) throw new Error(t("notSame"));
+          await ask("POST", "/api/password", { old, new: first });
+          for (const empty of [setOld, setFirst, setAgain]) empty("");
+          setDone(true);
+          setOpen(false);
+        });
+      }}
+    >
+      <input type="hidden" name="user" autocomplete="username" value={me.value?.user} />
+      <Field
+        label={t("oldPassword")}
+        type="password"
+        autocomplete="current-password"
+        required
+        value={old}
+        set={setOld}
+      />
+      <Field
+        label={t("newPassword")}
+        type="password"
+        autocomplete="new-password"
+        required
+        value={first}
+        set={setFirst}
+      />
+      <Field label={t("again")} type="password" autocomplete="new-password" required value={again} set={setAgain} />
+      <Fault text={fault} />
+      <div class="row">
+        <button type="submit" class="main" disabled={running}>
+          {t("save")}
+        </button>
+        <button type="button" onClick={() => setOpen(false)}>
+          {t("cancel")}
+        </button>
+      </div>
+    </form>
+  );
+}
+
 export function More() {
   const now = state.value;
   const who = me.value;
@@ -86,10 +186,12 @@ export function More() {
         <div>
           <Card title={t("account")}>
             <p>{t("asRole", { user: who.user, role: t(who.role) })}</p>
+            <Password />
           </Card>
           <Sessions />
         </div>
         <div>
+          <Board />
           {now.config_problems.length ? (
             <Card title={t("configRefused", { n: now.config_problems.length })}>
               <ul class="events">

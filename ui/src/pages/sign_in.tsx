@@ -1,6 +1,7 @@
 // Signing in, and the password of one's own that the first boot asks for.
 import { useState } from "preact/hooks";
 import { ask, me, Refused, reason, signIn, signOut, whoAmI } from "../api";
+import { Field } from "../parts/field";
 import { Fault, useTask } from "../parts/small";
 import { kept, keep, type Language, language, t } from "../words";
 
@@ -48,29 +49,25 @@ export function SignIn() {
       >
         <img src="/icon.svg" alt="" width="56" height="56" />
         <h1>{t("signIn")}</h1>
-        <label>
-          {t("user")}
-          <input
-            name="user"
-            autocomplete="username"
-            autocapitalize="none"
-            spellcheck={false}
-            required
-            value={user}
-            onInput={(e) => setUser(e.currentTarget.value)}
-          />
-        </label>
-        <label>
-          {t("password")}
-          <input
-            name="password"
-            type="password"
-            autocomplete="current-password"
-            required
-            value={password}
-            onInput={(e) => setPassword(e.currentTarget.value)}
-          />
-        </label>
+        <Field
+          label={t("user")}
+          name="user"
+          autocomplete="username"
+          autocapitalize="none"
+          spellcheck={false}
+          required
+          value={user}
+          set={setUser}
+        />
+        <Field
+          label={t("password")}
+          name="password"
+          type="password"
+          autocomplete="current-password"
+          required
+          value={password}
+          set={setPassword}
+        />
         <Fault text={fault} />
         <button type="submit" class="main" disabled={running}>
           {t(running ? "signingIn" : "signIn")}
@@ -103,28 +100,24 @@ export function ChoosePassword() {
         <h1>{t("choosePassword")}</h1>
         <p>{t("chooseWhy")}</p>
         <input type="hidden" name="user" autocomplete="username" value={me.value?.user} />
-        <label>
-          {t("newPassword")}
-          <input
-            name="new"
-            type="password"
-            autocomplete="new-password"
-            required
-            value={first}
-            onInput={(e) => setFirst(e.currentTarget.value)}
-          />
-        </label>
-        <label>
-          {t("again")}
-          <input
-            name="again"
-            type="password"
-            autocomplete="new-password"
-            required
-            value={again}
-            onInput={(e) => setAgain(e.currentTarget.value)}
-          />
-        </label>
+        <Field
+          label={t("newPassword")}
+          name="new"
+          type="password"
+          autocomplete="new-password"
+          required
+          value={first}
+          set={setFirst}
+        />
+        <Field
+          label={t("again")}
+          name="again"
+          type="password"
+          autocomplete="new-password"
+          required
+          value={again}
+          set={setAgain}
+        />
         <Fault text={fault} />
         <button type="submit" class="main" disabled={running}>
           {t("save")}
