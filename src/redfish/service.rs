@@ -277,7 +277,7 @@ mod tests {
         let service = Service::open(folder.path());
         assert_eq!(service.pushes().len(), 1);
         assert!(
-            matches!(service.get(id), Some(Listed::Push(one)) if one == Push { cursor: 9, ..push })
+            matches!(service.get(id), Some(Listed::Push(one)) if one == Push { cursor: 9, ..push.clone() })
         );
         let (next, _) = service.add_push(push).unwrap();
         assert!(next > open - 1, "numbers do not come again");
