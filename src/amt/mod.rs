@@ -5,6 +5,7 @@
 //! a network.
 
 pub mod apf;
+mod knock;
 pub mod redirect;
 pub mod scan;
 mod uuid;

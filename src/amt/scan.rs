@@ -5,16 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::knock::{Words, knock};
 use crate::clock::Instant;
 use crate::tcp;
 
@@ -26,16 +26,12 @@ const PLAIN: u16 = 16992;
 const TLS: u16 = 16993;
 /// Connections that are tried at once; a neighbour that is not there holds one for all its time.
 const AT_ONCE: usize = 256;
-const CONNECT: Duration = Duration::from_millis(400);
-/// For the first words of a device that took the connection.
-const WORDS: Duration = Duration::from_millis(1500);
 /// Datagrams in a row, the pause after them, and how long answers to the last ones are waited for.
 const BURST: usize = 4;
 const PACE: Duration = Duration::from_millis(1);
 const LISTEN: Duration = Duration::from_millis(700);
 /// Intel, as the pong names who made it (IANA enterprise number).
 const INTEL: u32 = 343;
-const HEAD: usize = 4096;
 
 /// What answered at one address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +42,13 @@ pub struct Found {
     pub provisioning: Option<Provisioning>,
     pub plain: bool,
     pub tls: bool,
+    /// Digits of its digest realm, which a device draws when it is provisioned and no two have in common; empty when it does
+    /// not say. Its UUID is told after a sign-in only.
+    pub realm: String,
+    /// Of its TLS key, as a pin; empty without one.
+    pub key: String,
+    /// It speaks no TLS but that of old firmware.
+    pub legacy: bool,
 }
 
 /// How far it was set up.
@@ -175,66 +178,37 @@ async fn probe(lan: &str, hosts: &[Ipv4Addr]) -> BTreeMap<Ipv4Addr, Found> {
             let (room, lan) = (room.clone(), lan.clone());
             tries.spawn(async move {
                 let _permit = room.acquire_owned().await.ok()?;
-                let version = knock(&lan, (host, port).into()).await?;
-                Some((host, port, version))
+                let words = knock(&lan, (host, port).into(), port == TLS).await?;
+                Some((host, port, words))
             });
         }
     }
     let mut found: BTreeMap<Ipv4Addr, Found> = BTreeMap::new();
     while let Some(tried) = tries.join_next().await {
-        let Ok(Some((host, port, version))) = tried else {
+        let Ok(Some((host, port, words))) = tried else {
             continue;
         };
+        let Words {
+            version,
+            realm,
+            key,
+            legacy,
+        } = words;
         let one = found.entry(host).or_default();
         one.plain |= port == PLAIN;
         one.tls |= port == TLS;
-        if !version.is_empty() {
-            one.version = version;
+        one.legacy |= legacy;
+        for (known, said) in [
+            (&mut one.version, version),
+            (&mut one.realm, realm),
+            (&mut one.key, key),
+        ] {
+            if !said.is_empty() {
+                *known = said;
+            }
         }
     }
     found
-}
-
-/// The version, or an empty one behind TLS; `None` where nobody answers as AMT does.
-async fn knock(lan: &str, target: SocketAddr) -> Option<String> {
-    let opened = timeout(CONNECT, tcp::connect(lan, target)).await;
-    let mut stream = opened.ok()?.ok()?;
-    if target.port() == TLS {
-        return Some(String::new());
-    }
-    let asking = async {
-        let ask = format!("GET / HTTP/1.1\r\nHost: {target}\r\nConnection: close\r\n\r\n");
-        stream.write_all(ask.as_bytes()).await.ok()?;
-        let mut head = Vec::new();
-        let mut some = (&mut stream).take(u64::try_from(HEAD).unwrap_or_default());
-        while !head.windows(4).any(|four| four == b"\r\n\r\n") {
-            let got = some.read_buf(&mut head).await.ok()?;
-            if got == 0 {
-                break;
-            }
-        }
-        version(&String::from_utf8_lossy(&head))
-    };
-    timeout(WORDS, asking).await.ok()?
-}
-
-/// From the head of a page of its own; of another server `None`.
-fn version(head: &str) -> Option<String> {
-    let server = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("server").then_some(value.trim())
-    })?;
-    let makes = [
-        "Intel(R) Active Management Technology",
-        "Intel(R) Standard Manageability",
-    ];
-    let rest = makes.iter().find_map(|make| server.strip_prefix(make))?;
-    let version = rest.trim().chars().take(32);
-    Some(
-        version
-            .filter(|c| c.is_ascii_digit() || *c == '.')
-            .collect(),
-    )
 }
 
 #[cfg(test)]
@@ -272,26 +246,5 @@ mod tests {
         // A BMC names nobody.
         bytes[15] = 0xbe;
         assert!(pong(&bytes).is_none());
-    }
-
-    #[test]
-    fn servers_are_told_apart() {
-        let of = |server: &str| {
-            version(&format!(
-                "HTTP/1.1 303 See Other\r\nServer: {server}\r\n\r\n"
-            ))
-        };
-        let amt = "Intel(R) Active Management Technology";
-        assert_eq!(
-            of(&format!("{amt} 15.0.23.1706")).as_deref(),
-            Some("15.0.23.1706")
-        );
-        assert_eq!(of(amt).as_deref(), Some(""));
-        assert_eq!(
-            of("Intel(R) Standard Manageability 9.1.34").as_deref(),
-            Some("9.1.34")
-        );
-        assert_eq!(of("nginx"), None);
-        assert_eq!(version(""), None);
     }
 }

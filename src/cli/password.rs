@@ -24,31 +24,39 @@ pub(super) async fn run(form: Form, face: &mut Face) -> Result<(), Failure> {
 
 /// Asks for a new password, twice at a terminal, and gives its hash.
 pub(super) async fn ask_hash(face: &mut Face) -> Result<String, Failure> {
-    let typed = face.local && terminal::is_terminal().0;
-    let password = if typed {
-        tokio::select! {
-            // Signals first: they are caught before the terminal is changed and a person sees that it waits.
-            biased;
-            // cancel-safe: signals stay noted in their streams
-            () = terminal::ended(true) => return Err(Failure::Silent),
-            // cancel-safe: the typing is over, the terminal is restored
-            password = ask_twice(face) => password?,
-        }
-    } else {
-        read_line(face).await?
-    };
+    let password = ask(face, true).await?;
     spawn_blocking(move || credential::make(password.expose()))
         .await
         .map_err(|_| Failure::Other("hashing failed".into()))?
         .map_err(|error| Failure::Other(error.to_string()))
 }
 
-async fn ask_twice(face: &mut Face) -> Result<Secret, Failure> {
+/// Asks for a password; a new one `twice` at a terminal.
+pub(super) async fn ask(face: &mut Face, twice: bool) -> Result<Secret, Failure> {
+    let typed = face.local && terminal::is_terminal().0;
+    if typed {
+        tokio::select! {
+            // Signals first: they are caught before the terminal is changed and a person sees that it waits.
+            biased;
+            // cancel-safe: signals stay noted in their streams
+            () = terminal::ended(true) => Err(Failure::Silent),
+            // cancel-safe: the typing is over, the terminal is restored
+            password = type_it(face, twice) => password,
+        }
+    } else {
+        read_line(face).await
+    }
+}
+
+async fn type_it(face: &mut Face, twice: bool) -> Result<Secret, Failure> {
     let no_terminal =
         |error: std::io::Error| Failure::Other(format!("cannot use the terminal: {error}"));
     let _restore = terminal::unechoed().map_err(no_terminal)?;
     face.say("Password: ").await;
     let first = read_line(face).await?;
+    if !twice {
+        return Ok(first);
+    }
     face.say("Once more: ").await;
     let second = read_line(face).await?;
     if first != second {

@@ -293,6 +293,14 @@ pub struct AmtDevice {
     pub tls: bool,
     /// The machine that it is in oobd.toml.
     pub machine: Option<String>,
+    /// More addresses of the same device.
+    pub also: Vec<Ipv4Addr>,
+    /// What tells it from others before somebody signs in: digits of its digest realm; empty when it does not say.
+    pub realm: String,
+    /// Its TLS key, as a pin; empty without one.
+    pub key: String,
+    /// It speaks no TLS but that of old firmware.
+    pub legacy: bool,
 }
 
 /// A time at which the machine switches itself on.

@@ -1,7 +1,7 @@
 //! Which owners there are and in which order they start. A new kind of owner is one variant here.
 
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures::TryFutureExt;
@@ -72,7 +72,7 @@ pub enum Part {
     Scan {
         lan: String,
         /// Addresses that machines of the configuration have, and their names.
-        known: Vec<(IpAddr, String)>,
+        known: Vec<(SocketAddr, String)>,
     },
     /// Where machines with AMT call in; who may is followed without a restart.
     Cira {
@@ -219,8 +219,11 @@ pub fn parts(config: &Config) -> Vec<Part> {
 }
 
 /// The machines that Intel AMT is configured of.
-fn known(config: &Config) -> Vec<(IpAddr, String)> {
-    let one = |machine: &Machine| Some((machine.amt.as_ref()?.host()?, machine.name.clone()));
+fn known(config: &Config) -> Vec<(SocketAddr, String)> {
+    let one = |machine: &Machine| match machine.amt.as_ref()?.at {
+        AmtAt::Lan(address) => Some((address, machine.name.clone())),
+        AmtAt::Cira(_) => None,
+    };
     config.machines.iter().filter_map(one).collect()
 }
 

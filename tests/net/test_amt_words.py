@@ -1,10 +1,11 @@
 """What Intel AMT has besides power: boot with consent, features, information, logs, alarms, clock."""
 import re
+import tempfile
 import time
 
 import pytest
-from amt_kit import AmtHouse, amt
-from machine_kit import FAST, HOST
+from amt_kit import PASSWORD, AmtHouse, Device, amt
+from machine_kit import FAST, HOST, There
 
 
 @pytest.fixture
@@ -190,7 +191,10 @@ def test_a_scan_finds_what_speaks_amt_and_nobody_else(house):
     began = time.monotonic()
     found = board.json("amt", "scan", "10.77.0.0/24")["devices"]
     took = time.monotonic() - began
-    assert found == [{"address": HOST, "version": "15.0.23.1706", "provisioned": True, "plain": True, "tls": True, "machine": "db1"}]
+    key = found[0].pop("key")
+    assert key.startswith("sha256//")
+    assert found == [{"address": HOST, "version": "15.0.23.1706", "provisioned": True, "plain": True, "tls": True, "machine": "db1",
+                      "also": [], "realm": "34bf0d8a5c6e4f3a9b1c2d3e0a4d0009", "legacy": False}]
     print(f"a /24 in {took:.2f} s")
     assert took < 15, f"{took} s"  # a busy machine
     assert re.search(rf"^{HOST} +15.0.23.1706 +plain, TLS +yes +db1$", board.ctl("amt", "scan", HOST).stdout, re.M)
@@ -199,3 +203,44 @@ def test_a_scan_finds_what_speaks_amt_and_nobody_else(house):
     assert board.ctl("amt", "scan", "10.0.0.0/8", check=False).returncode == 2
     # Nobody was signed in by it, and no key was pinned.
     assert house.told("Pinned") == []
+
+
+def test_two_addresses_are_one_find_and_one_command_makes_a_machine_of_it(house):
+    here = There(house.lan.host)
+    house.closing.append(here)
+    here("ip addr add 10.77.0.21/24 dev lan0; ip addr add 10.77.0.22/24 dev lan0; ip addr add 10.77.0.23/24 dev lan0")
+    realm = "AB" * 16
+    # One device that answers at two addresses, and an old one that speaks no TLS of today.
+    first = Device(here, "10.77.0.21", realm=realm, tls=True)
+    Device(here, "10.77.0.22", realm=realm, profile="16.1", tls=True)
+    old = Device(here, "10.77.0.23", profile="7", tls=True, redirection_tls=True, plain=False)
+    board = house.start('[machine.other]\nwol = { mac = "00:1b:21:3c:4d:5e" }\n')
+    found = board.json("amt", "scan", "10.77.0.16/28")["devices"]
+    assert [(one["address"], one["also"], one["realm"], one["legacy"], one["machine"]) for one in found] == [
+        ("10.77.0.21", ["10.77.0.22"], realm.lower(), False, None),
+        ("10.77.0.23", [], "34bf0d8a5c6e4f3a9b1c2d3e0a4d0017", True, None)]
+    assert found[1]["version"] == "7.1.91" and found[1]["key"].startswith("sha256//")
+    assert "10.77.0.21, 10.77.0.22" in board.ctl("amt", "scan", "10.77.0.16/28").stdout
+
+    def add(host, name, *more, password=PASSWORD):
+        with tempfile.TemporaryFile() as typed:
+            typed.write(f"{password}\n".encode())
+            typed.seek(0)
+            return board.ctl("amt", "add", host, "--name", name, *more, check=False, timeout=60, stdin=typed)
+
+    assert "nobody at 10.77.0.30" in add("10.77.0.30", "desk").stderr
+    done = add("10.77.0.21", "desk")
+    assert done.returncode == 0 and "in force" in done.stdout, done
+    done = add("10.77.0.23", "attic")
+    assert done.returncode == 0, done
+    for name, device in (("desk", first), ("attic", old)):
+        house.phase("up", name, timeout=90)
+        assert device.has("asked")
+        assert house.machine(name)["state"] == "On"
+    text = house.board.config.read_text()
+    assert f'amt = {{ host = "10.77.0.21", password = "{PASSWORD}", pin = "{found[0]["key"]}" }}' in text
+    assert "legacy_tls = true" in text[text.index("[machine.attic]"):]
+    assert "is machine attic already" in add("10.77.0.23", "again").stderr
+    assert {one["machine"] for one in board.json("amt", "scan", "10.77.0.16/28")["devices"]} == {"desk", "attic"}
+    # The same device by its other address alone is the machine that it is.
+    assert board.json("amt", "scan", "10.77.0.22")["devices"][0]["machine"] in ("desk", None)

@@ -1,5 +1,6 @@
 //! `oobctl amt`: what machines with Intel AMT have besides what `oobctl machine` shows of all.
 
+mod add;
 pub(super) mod ider;
 pub(super) mod tables;
 
@@ -62,6 +63,8 @@ pub(super) enum Verb {
         /// As in 10.0.0.0/24; at most 1024 addresses
         network: String,
     },
+    /// Write a device that a scan found to oobd.toml; asks for its password, from a pipe it is the first line
+    Add(add::Add),
     /// Set its clock by this board's
     Clock {
         /// As oobd.toml names it
@@ -119,6 +122,7 @@ pub(super) async fn run(
         Verb::Alarm(wanted) => alarm(wanted)?,
         Verb::Clock { name } => (name, AmtAsk::SetClock),
         Verb::Ider(verb) => return ider::run(verb, form, client, face).await,
+        Verb::Add(wanted) => return add::run(wanted, form, client, face).await,
         Verb::Scan { network } => return scan(&network, form, client, face).await,
     };
     let reply = client.command(Command::AskAmt { machine, ask }).await?;

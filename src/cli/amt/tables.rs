@@ -122,6 +122,7 @@ pub(in crate::cli) fn consent(consent: AmtConsent) -> String {
 pub(in crate::cli) fn found(devices: &[AmtDevice], color: bool) -> String {
     let row = |device: &AmtDevice| {
         let ports = match (device.plain, device.tls) {
+            (_, true) if device.legacy => "old TLS",
             (true, true) => "plain, TLS",
             (true, false) => "plain",
             (false, true) => "TLS",
@@ -137,7 +138,7 @@ pub(in crate::cli) fn found(devices: &[AmtDevice], color: bool) -> String {
             version => version,
         };
         vec![
-            Cell::plain(device.address.to_string()),
+            Cell::plain(addresses(device)),
             Cell::plain(version),
             Cell::plain(ports),
             provisioned,
@@ -147,6 +148,12 @@ pub(in crate::cli) fn found(devices: &[AmtDevice], color: bool) -> String {
     let rows: Vec<_> = devices.iter().map(row).collect();
     let head = ["ADDRESS", "VERSION", "PORTS", "PROVISIONED", "MACHINE"];
     columns(&head, &rows, color)
+}
+
+fn addresses(device: &AmtDevice) -> String {
+    let mut all = vec![device.address.to_string()];
+    all.extend(device.also.iter().map(ToString::to_string));
+    all.join(", ")
 }
 
 pub(in crate::cli) fn alarms(alarms: &[AmtAlarm], color: bool) -> String {

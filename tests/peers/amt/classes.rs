@@ -41,7 +41,7 @@ pub fn instances(machine: &Machine, class: &str) -> Option<Vec<Fields>> {
             ProvisioningState = 2,
         ]],
         "AMT_GeneralSettings" => vec![fields![
-            DigestRealm = crate::http::REALM,
+            DigestRealm = crate::http::realm(machine),
             DomainName = "",
             HostName = "db1",
             InstanceID = "Intel(r) AMT: General Settings",

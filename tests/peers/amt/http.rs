@@ -12,7 +12,18 @@ use serde_json::{Value, json};
 use crate::identity;
 use crate::{Machine, Shared, lock, tell};
 
-pub const REALM: &str = "Digest:34BF0D8A5C6E4F3A9B1C2D3E4F5AE046";
+/// Another one for each address, unless the test gives one: a device has one at all its addresses.
+pub fn realm(machine: &Machine) -> String {
+    match machine.text("realm") {
+        "" => {
+            let address: Option<std::net::Ipv4Addr> = machine.text("listen").parse().ok();
+            let bits = address.map_or(0x4F5A_E046, u32::from);
+            format!("Digest:34BF0D8A5C6E4F3A9B1C2D3E{bits:08X}")
+        }
+        given => format!("Digest:{given}"),
+    }
+}
+
 const SERVER: &str = "Intel(R) Active Management Technology";
 /// Bytes of a head, and of a body.
 const HEAD: usize = 16 * 1024;
@@ -254,9 +265,10 @@ fn chunked(status: u16, server: &str, body: &str) -> String {
 fn challenge(machine: &mut Machine, server: &str) -> String {
     let nonce = format!("bQali2IAAAAAAAAA{:016x}", rand::random::<u64>());
     machine.web.nonces.insert(nonce.clone(), 0);
+    let realm = realm(machine);
     let page = "<HTML><HEAD><TITLE>401 Unauthorized</TITLE></HEAD><BODY><H1>Unauthorized</H1></BODY></HTML>\r\n";
     format!(
-        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"{REALM}\", nonce=\"{nonce}\",stale=\"false\",\
+        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"{realm}\", nonce=\"{nonce}\",stale=\"false\",\
          qop=\"auth\"\r\nContent-Type: text/html\r\nServer: {server}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
         page.len()
     )
@@ -274,7 +286,8 @@ fn authorised(machine: &mut Machine, asked: &Asked) -> Result<u32, &'static str>
     );
     let count = u32::from_str_radix(get("nc"), 16).map_err(|_| "no count")?;
     let path = asked.line.split(' ').nth(1).unwrap_or_default();
-    if get("realm") != REALM
+    let realm = realm(machine);
+    if get("realm") != realm
         || get("uri") != path
         || get("nc").len() != 8
         || get("username") != user
@@ -282,7 +295,7 @@ fn authorised(machine: &mut Machine, asked: &Asked) -> Result<u32, &'static str>
         return Err("another realm, path or user");
     }
     let hash = |text: String| format!("{:x}", md5::compute(text));
-    let secret = hash(format!("{user}:{REALM}:{password}"));
+    let secret = hash(format!("{user}:{realm}:{password}"));
     let method = asked.line.split(' ').next().unwrap_or_default();
     let request = hash(format!("{method}:{path}"));
     let (nonce, cnonce) = (get("nonce"), get("cnonce"));
