@@ -46,6 +46,7 @@ pub mod session;
 pub mod ssh;
 pub mod state;
 pub mod supervisor;
+pub mod support;
 pub mod tcp;
 pub mod telnet;
 pub mod tls;

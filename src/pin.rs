@@ -32,9 +32,13 @@ impl Pins {
     /// The pins under the state directory, which the first one makes.
     #[must_use]
     pub fn new(state: &Path) -> Self {
-        Self {
-            dir: state.join("pins"),
-        }
+        Self::at(state.join("pins"))
+    }
+
+    /// The pins in this folder, which the first one makes.
+    #[must_use]
+    pub fn at(dir: PathBuf) -> Self {
+        Self { dir }
     }
 
     /// Compares, and pins what was never seen before. `what` names protocol and address, as in `ssh 10.0.0.9:22`.

@@ -16,7 +16,9 @@ mod change;
 pub use change::Change;
 
 /// Everything a door shows. Maps are keyed by the name that oobd.toml gives (links by interface).
+/// In JSON what is missing is empty: a board and a client may be of different versions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     pub device: String,
     pub version: String,

@@ -156,9 +156,11 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("plain", &[DEVICE, DOOR, &["control"]]),
     // Shows the certificate of the HTTPS door.
     ("vnc", &[DEVICE, DOOR, &["rfb", "tls"]]),
-    ("control", &[DEVICE, DOOR, &["rfb"]]),
-    // The client's side of the control socket.
-    ("cli", &[DEVICE, DOOR, &["control"]]),
+    ("control", &[DEVICE, DOOR, &["rfb", "support"]]),
+    // What a helper elsewhere needs to know, for doors to give away.
+    ("support", &[&["clock", "config", "event", "fact", "state"]]),
+    // The client's side of the control socket, and of HTTPS for boards elsewhere.
+    ("cli", &[DEVICE, DOOR, &["control", "pin", "tls"]]),
     // Puts the rooms together; the context it hands out knows none of them.
     (
         "supervisor",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -100,6 +100,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
         let read = Json::<T>::from_request(request, state).await;
         let Json(value) = read.map_err(|e: JsonRejection| Fault::new(e.status(), e.body_text()))?;
+        Ok(Self(value))
+    }
+}
+
+/// What stands in the address.
+#[derive(Debug)]
+pub(super) struct Path<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        let read = extract::Path::<T>::from_request_parts(parts, state).await;
+        let extract::Path(value) =
+            read.map_err(|e: PathRejection| Fault::new(e.status(), e.body_text()))?;
         Ok(Self(value))
     }
 }

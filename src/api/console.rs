@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::State;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use crate::command::Start;
 use crate::control::{self, Identity, PersonsPower};
 use crate::session::{self, HISTORY, Manner};
 
-use super::answer::{Fault, Query};
+use super::answer::{Fault, Path, Query};
 use super::house::House;
 use super::sign_in::Caller;
 use super::socket::{self, Say};

@@ -22,6 +22,7 @@ use crate::supervisor::context::{Context, Dirs};
 use crate::tcp::{Crowd, Slot};
 
 use super::basic::Basic;
+use super::metrics::Counts;
 use super::sessions::Sessions;
 
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub(crate) struct House {
     pub(crate) sessions: Sessions,
     pub(crate) redfish: redfish::Service,
     pub(super) basic: Basic,
+    pub(super) counts: Counts,
     pub(crate) stop: CancellationToken,
     pub(crate) tracker: TaskTracker,
     pub(super) crowd: Crowd,
@@ -77,6 +79,7 @@ impl House {
             sessions: Sessions::default(),
             redfish,
             basic: Basic::default(),
+            counts: Counts::default(),
             stop: ctx.stop.clone(),
             tracker: TaskTracker::new(),
             crowd: Crowd::default(),

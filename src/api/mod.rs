@@ -3,14 +3,18 @@
 
 mod answer;
 mod basic;
+mod bundle;
 mod certificate;
 mod command;
 mod config;
 mod connection;
 mod console;
+mod control;
 mod events;
 mod house;
 mod layers;
+mod metrics;
+mod openapi;
 mod page;
 mod screen;
 mod session;
@@ -19,23 +23,21 @@ mod shown;
 mod sign_in;
 mod socket;
 mod state;
+mod table;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
-use axum::middleware::from_fn;
-use axum::routing::{delete, get, post};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::{TlsAcceptor, rustls};
 
-use crate::access::Directory;
+use crate::access::{Directory, Person};
 use crate::config::Https;
+use crate::control::{Follow, wire};
 use crate::event::Kind;
 use crate::journal;
 use crate::redfish;
@@ -55,8 +57,6 @@ pub(crate) use sign_in::{Caller, by_basic, by_password, by_token, must_change};
 const GOODBYE: Duration = Duration::from_millis(2500);
 /// How often idle sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
-/// Longest body of a request.
-const BODY: usize = 64 * 1024;
 
 /// Why the door is not open. The supervisor tries again.
 #[derive(Debug, thiserror::Error)]
@@ -106,8 +106,10 @@ pub async fn run(
         redfish::Service::open(&ctx.dirs.state),
     ));
     redfish::start(&house);
-    let router = routes(house.clone());
+    let router = table::router(house.clone());
     let mut changes = access.changes();
+    let (mut happens, everybody) = (counted(&house), Person::root("metrics"));
+    let mut counting = true;
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut asks_open, mut config_open) = (true, true);
@@ -131,6 +133,15 @@ pub async fn run(
                 let fresh = config.borrow_and_update().clone();
                 door.adopt(&ctx, fresh);
             }
+            // cancel-safe as Follow::next() says
+            some = happens.next(&everybody), if counting => match some {
+                Ok(Some(events)) => house.counts.add(&events),
+                Ok(None) => counting = false,
+                Err(refusal) => {
+                    tracing::warn!("events are not counted for /metrics any more: {refusal}");
+                    counting = false;
+                }
+            },
             // cancel-safe: a tick that is not taken comes again
             _ = sweep.tick() => {
                 house.sessions.expire(house.idle());
@@ -148,41 +159,14 @@ pub async fn run(
     Ok(())
 }
 
-/// Every resource; each has a file of its own.
-fn routes(house: Arc<House>) -> Router {
-    Router::new()
-        .route(
-            "/api/session",
-            post(session::sign_in)
-                .get(session::show)
-                .delete(session::sign_out),
-        )
-        .route("/api/sessions", get(session::list))
-        .route("/api/sessions/{id}", delete(session::end))
-        .route("/api/ticket", post(session::ticket))
-        .route("/api/password", post(session::change_password))
-        .route("/api/state", get(state::show))
-        .route("/api/state/stream", get(state::stream))
-        .route("/api/events", get(events::get))
-        .route(
-            "/api/command",
-            post(command::give).layer(DefaultBodyLimit::max(config::BODY)),
-        )
-        .route(
-            "/api/config/check",
-            post(config::check).layer(DefaultBodyLimit::max(config::BODY)),
-        )
-        .route("/api/console/{name}", get(console::open))
-        .route("/api/screen/{machine}", get(screen::open))
-        .route("/api/screen/{machine}/snapshot.png", get(screen::snapshot))
-        .merge(redfish::routes())
-        .fallback(page::show)
-        .method_not_allowed_fallback(|| async {
-            Fault::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method")
-        })
-        .layer(DefaultBodyLimit::max(BODY))
-        .layer(from_fn(layers::wrap))
-        .with_state(house)
+/// Events from now on, for `/metrics`.
+fn counted(house: &House) -> Follow {
+    let query = wire::Query {
+        newest: Some(0),
+        follow: true,
+        ..wire::Query::default()
+    };
+    Follow::new(&house.control, query)
 }
 
 /// Takes one connection, or drops it at once when its source or the board holds too many.

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::State;
 use axum::extract::ws::{
     Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection,
 };
-use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use crate::command::{Control, View, Viewing};
 use crate::rfb::Server;
 use crate::session::{Gone, Viewer};
 
-use super::answer::{Fault, Query};
+use super::answer::{Fault, Path, Query};
 use super::console::flag;
 use super::house::House;
 use super::sign_in::Caller;

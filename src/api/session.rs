@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use crate::access::{Right, credential, first_boot};
 use crate::command::{Actor, Command, Hidden, Refusal, Trial, UserWords};
 
-use super::answer::{Body, Fault};
+use super::answer::{Body, Fault, Path};
 use super::house::{Guest, House};
 use super::sessions::TICKET_LIFE;
 use super::sign_in::{self, COOKIE, Caller, Newcomer};

@@ -6,13 +6,14 @@
 )]
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::task::{Context, Poll};
 
-use oobd::cli::{self, Face, Link};
+use oobd::cli::{self, Environment, Face, Outside};
+use oobd::config::Secret;
 use tokio::io::AsyncWrite;
-use tokio::net::UnixStream;
 
 fn main() -> ExitCode {
     let args = match arguments() {
@@ -22,6 +23,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let [word, folder] = args.as_slice()
+        && word == "man"
+    {
+        return manual(folder);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -34,16 +40,25 @@ fn main() -> ExitCode {
     };
     let code = runtime.block_on(async {
         let mut face = face();
-        let connect = |path: std::path::PathBuf| async move {
-            let stream = UnixStream::connect(path).await?;
-            let link: Link = Box::new(stream);
-            Ok(link)
-        };
-        cli::run(args, connect, &mut face).await
+        cli::run(args, Outside, &mut face).await
     });
     // A thread may still wait for a key; nobody wants what it would read.
     runtime.shutdown_background();
     ExitCode::from(code)
+}
+
+/// For packagers; no help tells of it.
+fn manual(folder: &str) -> ExitCode {
+    match cli::manual(Path::new(folder)) {
+        Ok(pages) => {
+            let _ = writeln!(io::stdout(), "{} pages in {folder}", pages.len());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "oobctl: no manual in {folder}: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn arguments() -> Result<Vec<String>, String> {
@@ -70,7 +85,20 @@ fn face() -> Face {
         (face.width, face.height) = cli::size();
     }
     face.local = true;
+    face.environment = environment();
     face
+}
+
+fn environment() -> Environment {
+    let text = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let folder = |name| text(name).map(PathBuf::from);
+    Environment {
+        config: folder("XDG_CONFIG_HOME")
+            .filter(|path| path.is_absolute())
+            .or_else(|| Some(folder("HOME")?.join(".config"))),
+        user: text("USER").or_else(|| text("LOGNAME")),
+        password: text("OOBD_PASSWORD").map(Secret::new),
+    }
 }
 
 /// Writes where it stands: whoever prints waits for that anyway, and a thread for it would cost a command more than the rest.

@@ -78,7 +78,7 @@ impl Client {
                 }
             }
         };
-        let late = |_| Failure::Other("the outcome did not come; see event list".into());
+        let late = |_| Failure::Late("the outcome did not come; see event list".into());
         timeout(limit, follow).await.map_err(late)?
     }
 

@@ -124,7 +124,7 @@ pub(super) async fn run(
     let command = match verb {
         Verb::Check(check) => {
             let text = match check.file {
-                Some(_) => Some(read_input(face).await?),
+                Some(file) => Some(read_other(&file, face).await?),
                 None => None,
             };
             let (file, problems) = check_there(&mut client, text).await?;

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use crate::command::Refusal;
 
 use super::Form;
+use super::remote::Environment;
 
 /// What a command reads and writes, and how.
 pub struct Face {
@@ -29,6 +30,8 @@ pub struct Face {
     pub height: usize,
     /// The process runs on the person's own terminal and files: it may change terminal modes and read files by name.
     pub local: bool,
+    /// What surrounds a process of its own.
+    pub environment: Environment,
 }
 
 impl fmt::Debug for Face {
@@ -68,6 +71,7 @@ impl Face {
             width: 80,
             height: 24,
             local: false,
+            environment: Environment::default(),
         }
     }
 
@@ -148,7 +152,7 @@ impl Face {
 
 /// Why a command failed; decides the exit code.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub enum Failure {
     Output(io::Error),
     Usage(String),
     Unreachable(String),
@@ -157,12 +161,14 @@ pub(super) enum Failure {
     Other(String),
     /// Done, and nobody knows whether it took; all has been said.
     Unconfirmed,
+    /// The outcome did not come in time.
+    Late(String),
     /// All has been said.
     Silent,
 }
 
 impl Failure {
-    /// 0 ok, 1 failed, 2 usage, 3 daemon unreachable, 4 refused, 5 done and not confirmed.
+    /// 0 ok, 1 failed, 2 usage, 3 daemon unreachable, 4 refused, 5 done and not confirmed, 124 as `timeout(1)` has it.
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
@@ -171,6 +177,7 @@ impl Failure {
             Self::Unreachable(_) => 3,
             Self::Denied(_) => 4,
             Self::Refused(Refusal::NotPermitted { .. } | Refusal::Busy { .. }) => 4,
+            Self::Late(_) | Self::Refused(Refusal::NoAnswer { .. }) => 124,
             Self::Refused(_) => 1,
             Self::Unconfirmed => 5,
         }
@@ -184,6 +191,7 @@ impl Failure {
             Self::Usage(text)
             | Self::Unreachable(text)
             | Self::Denied(text)
+            | Self::Late(text)
             | Self::Other(text) => Some(text.clone()),
             Self::Refused(refusal) => Some(refusal.to_string()),
             Self::Silent | Self::Unconfirmed => None,

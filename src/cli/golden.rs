@@ -24,7 +24,7 @@ fn before(seconds: u64) -> Timestamp {
 }
 
 /// Compares with the golden file, and checks that the text fits a screen of this width.
-fn golden(name: &str, text: &str, width: usize) {
+pub(super) fn golden(name: &str, text: &str, width: usize) {
     for line in text.lines() {
         assert!(
             line.chars().count() <= width,

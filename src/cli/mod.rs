@@ -6,6 +6,7 @@ mod client;
 mod completion;
 mod config;
 mod confirm;
+mod connect;
 mod console;
 mod diff;
 mod event;
@@ -13,9 +14,12 @@ mod face;
 #[cfg(test)]
 mod golden;
 mod machine;
+mod man;
 mod outlet;
 mod password;
+mod remote;
 mod status;
+mod support;
 mod table;
 mod terminal;
 mod time;
@@ -23,23 +27,23 @@ mod uplink;
 mod ups;
 mod user;
 
-use std::future::Future;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
 pub use client::{Link, Stream};
-pub use face::Face;
+pub use connect::{Connect, Connected, Outside, Target};
+pub use face::{Face, Failure};
+pub use man::manual;
+pub use remote::{Board, Environment};
 pub use terminal::{is_terminal, size};
 
 use client::Client;
-use face::Failure;
 
 /// Ask and steer an oobd board.
 ///
 /// Exit status: 0 done, 1 failed, 2 wrong usage, 3 oobd is not reachable, 4 refused,
-/// 5 done but not confirmed.
+/// 5 done but not confirmed, 124 no outcome in time.
 #[derive(Debug, Parser)]
 #[command(
     name = "oobctl",
@@ -57,6 +61,8 @@ struct Args {
         help_heading = "Everywhere"
     )]
     socket: PathBuf,
+    #[command(flatten)]
+    board: Board,
     /// Print one JSON object instead of text
     #[arg(long, global = true, help_heading = "Everywhere")]
     json: bool,
@@ -109,6 +115,8 @@ enum Noun {
     /// Who may sign in, and to what
     #[command(subcommand)]
     User(user::Verb),
+    /// Make an archive of all that a helper needs to know, without secrets
+    SupportBundle(support::Args),
     /// Make the hash of a password for oobd.toml
     Password,
     /// Print completions for a shell
@@ -132,13 +140,9 @@ pub fn knows(word: &str) -> bool {
     word == "help" || Args::command().find_subcommand(word).is_some()
 }
 
-/// Runs one command line and returns its exit status. `args` has no program name in it. `connect` is called at most
-/// once, with the path of the socket, and only by commands that need the board.
-pub async fn run<C, F>(args: Vec<String>, connect: C, face: &mut Face) -> u8
-where
-    C: FnOnce(PathBuf) -> F + Send,
-    F: Future<Output = io::Result<Link>> + Send,
-{
+/// Runs one command line and returns its exit status. `args` has no program name in it. `connect` is asked by commands that
+/// need the board only.
+pub async fn run<C: Connect + Send>(args: Vec<String>, connect: C, face: &mut Face) -> u8 {
     let program = std::iter::once("oobctl".to_owned());
     let args = match Args::try_parse_from(program.chain(args)) {
         Ok(args) => args,
@@ -174,11 +178,11 @@ async fn explain(error: &clap::Error, face: &mut Face) -> u8 {
     }
 }
 
-async fn carry_out<C, F>(args: Args, connect: C, face: &mut Face) -> Result<(), Failure>
-where
-    C: FnOnce(PathBuf) -> F + Send,
-    F: Future<Output = io::Result<Link>> + Send,
-{
+async fn carry_out<C: Connect + Send>(
+    args: Args,
+    connect: C,
+    face: &mut Face,
+) -> Result<(), Failure> {
     let form = match (args.json, args.jsonl) {
         (true, _) => Form::Json,
         (_, true) => Form::Lines,
@@ -187,16 +191,35 @@ where
     match args.noun {
         Noun::Password => return password::run(form, face).await,
         Noun::Completion(shell) => return completion::run(&shell, face).await,
-        Noun::Config(config::Verb::Check(check)) if check.is_of_file() => {
+        Noun::Config(config::Verb::Check(check))
+            if check.is_of_file() && args.board.host.is_none() =>
+        {
             return config::check_file(&check, form, face).await;
         }
         _ => {}
     }
-    let link = connect(args.socket.clone())
-        .await
-        .map_err(|error| unreachable(&args.socket, &error))?;
+    if args.board.host.is_some() && !face.local {
+        // A board is no stepping stone for passwords.
+        return Err(Failure::Usage(
+            "--host is for oobctl on a computer of yours".into(),
+        ));
+    }
+    let target = match args.board.host {
+        Some(_) => Target::Board(args.board),
+        None => Target::Socket(args.socket),
+    };
+    let Connected { link, pump } = connect.connect(target, face).await?;
     let client = Client::new(link);
-    match args.noun {
+    tokio::select! {
+        // Neither is polled again after the other has ended, so nothing needs to be cancel-safe.
+        done = ask(args.noun, form, client, face) => done,
+        never = pump => match never {},
+    }
+}
+
+/// What needs the board.
+async fn ask(noun: Noun, form: Form, client: Client, face: &mut Face) -> Result<(), Failure> {
+    match noun {
         Noun::Status(args) => status::run(&args, form, client, face).await,
         Noun::Uplink(verb) => uplink::run(verb, form, client, face).await,
         Noun::Console(verb) => console::run(verb, form, client, face).await,
@@ -209,23 +232,9 @@ where
         Noun::Config(verb) => config::run(verb, form, client, face).await,
         Noun::Certificate(verb) => certificate::run(verb, form, client, face).await,
         Noun::User(verb) => user::run(verb, form, client, face).await,
+        Noun::SupportBundle(args) => support::run(&args, form, client, face).await,
         Noun::Password | Noun::Completion(_) => Ok(()),
     }
-}
-
-fn unreachable(socket: &Path, error: &io::Error) -> Failure {
-    let path = socket.display();
-    Failure::Unreachable(match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            format!("oobd does not run here (nobody listens on {path})")
-        }
-        io::ErrorKind::PermissionDenied => {
-            format!(
-                "you may not open {path}: become root, or sign in by SSH as a user of oobd.toml"
-            )
-        }
-        _ => format!("cannot reach oobd at {path}: {error}"),
-    })
 }
 
 /// Gives a command and prints the reply.

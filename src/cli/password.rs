@@ -10,6 +10,8 @@ use super::Form;
 use super::face::{Face, Failure};
 use super::terminal;
 
+pub(super) const QUESTION: &str = "Password: ";
+
 pub(super) async fn run(form: Form, face: &mut Face) -> Result<(), Failure> {
     let hash = ask_hash(face).await?;
     if form != Form::Text {
@@ -24,15 +26,19 @@ pub(super) async fn run(form: Form, face: &mut Face) -> Result<(), Failure> {
 
 /// Asks for a new password, twice at a terminal, and gives its hash.
 pub(super) async fn ask_hash(face: &mut Face) -> Result<String, Failure> {
-    let password = ask(face, true).await?;
+    let password = ask(face, QUESTION, true).await?;
     spawn_blocking(move || credential::make(password.expose()))
         .await
         .map_err(|_| Failure::Other("hashing failed".into()))?
         .map_err(|error| Failure::Other(error.to_string()))
 }
 
-/// Asks for a password; a new one `twice` at a terminal.
-pub(super) async fn ask(face: &mut Face, twice: bool) -> Result<Secret, Failure> {
+/// Asks for a password, by this question and unseen at a terminal; a new one `twice` there.
+pub(super) async fn ask(
+    face: &mut Face,
+    question: &str,
+    twice: bool,
+) -> Result<Secret, Failure> {
     let typed = face.local && terminal::is_terminal().0;
     if typed {
         tokio::select! {
@@ -41,18 +47,18 @@ pub(super) async fn ask(face: &mut Face, twice: bool) -> Result<Secret, Failure>
             // cancel-safe: signals stay noted in their streams
             () = terminal::ended(true) => Err(Failure::Silent),
             // cancel-safe: the typing is over, the terminal is restored
-            password = type_it(face, twice) => password,
+            password = type_it(face, question, twice) => password,
         }
     } else {
         read_line(face).await
     }
 }
 
-async fn type_it(face: &mut Face, twice: bool) -> Result<Secret, Failure> {
+async fn type_it(face: &mut Face, question: &str, twice: bool) -> Result<Secret, Failure> {
     let no_terminal =
         |error: std::io::Error| Failure::Other(format!("cannot use the terminal: {error}"));
     let _restore = terminal::unechoed().map_err(no_terminal)?;
-    face.say("Password: ").await;
+    face.say(question).await;
     let first = read_line(face).await?;
     if !twice {
         return Ok(first);

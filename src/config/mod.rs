@@ -17,6 +17,7 @@ mod pdu;
 mod problem;
 mod reader;
 mod record;
+mod redact;
 mod remark;
 pub mod revision;
 mod secret;
@@ -42,6 +43,7 @@ pub use pdu::{
 };
 pub use problem::{Place, Problem, render};
 pub use record::{Carrier, Pattern, Proof, Record, Syslog, Transcripts};
+pub use redact::{Redacted, redact};
 pub use secret::{Folders, Secret};
 pub use transport::{
     CableWire, Dtr, PortName, Position, Serial, SolBy, SolPort, SshPort, Transport,

@@ -294,6 +294,20 @@ fn excerpt(line: &str, column: usize, width: usize) -> (String, usize, usize) {
     (part, caret, width.min(room))
 }
 
+/// A line with `***` for the values of secret-looking keys.
+pub(super) fn hide_secrets(line: &str) -> String {
+    let mut shown = String::new();
+    let hidden = secret_ranges(line);
+    for (at, letter) in line.char_indices() {
+        match hidden.iter().find(|range| range.contains(&at)) {
+            Some(range) if at == range.start => shown.push_str("***"),
+            Some(_) => {}
+            None => shown.push(letter),
+        }
+    }
+    shown
+}
+
 /// Byte ranges of `line` that hold values of secret-looking keys.
 fn secret_ranges(line: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();

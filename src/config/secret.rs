@@ -61,6 +61,8 @@ impl Folders {
 pub(super) struct Resolver<'a> {
     folders: &'a Folders,
     resolved: RefCell<Vec<(Range<usize>, Secret)>>,
+    /// Those that stand in the file itself.
+    inline: RefCell<Vec<(Range<usize>, Secret)>>,
 }
 
 /// What stands at a secret key.
@@ -75,12 +77,21 @@ impl<'a> Resolver<'a> {
         Self {
             folders,
             resolved: RefCell::default(),
+            inline: RefCell::default(),
         }
     }
 
     /// The references that were resolved, by their place in the file.
     pub(super) fn finish(self) -> Vec<(Range<usize>, Secret)> {
         self.resolved.into_inner()
+    }
+
+    /// Where secrets stand in the file, and all secrets, those it refers to as well.
+    pub(super) fn secrets(self) -> (Vec<Range<usize>>, Vec<Secret>) {
+        let inline = self.inline.into_inner();
+        let places = inline.iter().map(|(place, _)| place.clone()).collect();
+        let all = inline.into_iter().chain(self.resolved.into_inner());
+        (places, all.map(|(_, secret)| secret).collect())
     }
 
     /// Reads a secret of one line written inline, as `"@secret:NAME"` or as `"@file:PATH"`.
@@ -126,7 +137,10 @@ impl<'a> Resolver<'a> {
             );
             return None;
         } else {
-            return Some(Found::Text(Secret::new(text)));
+            let secret = Secret::new(text);
+            let entry = (field.span(), secret.clone());
+            self.inline.borrow_mut().push(entry);
+            return Some(Found::Text(secret));
         };
         match read(&path).and_then(check).map(Secret::new) {
             Ok(secret) => {

@@ -1,6 +1,7 @@
 //! The control socket: a door for `oobctl` on the board. Whoever connects is who the kernel says. Knows no device.
 
 mod act;
+mod bundle;
 mod follow;
 mod log;
 mod names;

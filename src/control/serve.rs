@@ -35,6 +35,8 @@ const PICTURES_AHEAD: u32 = 10;
 const EVENTS_FRAME: usize = wire::LONGEST_FRAME / 4;
 /// Bytes of a picture per frame.
 const PICTURE_FRAME: usize = wire::LONGEST_FRAME / 4;
+/// Bytes of an archive per frame.
+const PIECE: usize = 64 * 1024;
 
 /// The rooms a conversation may ask. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -93,6 +95,11 @@ impl House {
     /// The folder of what survives a reboot.
     pub(super) fn state_dir(&self) -> &Path {
         &self.dirs.state
+    }
+
+    /// oobd.toml.
+    pub(super) fn config(&self) -> &Path {
+        &self.dirs.config
     }
 
     pub(super) fn commands(&self) -> &Commands {
@@ -271,12 +278,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<S> {
                     done.await?;
                 }
                 Request::Snapshot { machine } => self.snapshot(&machine, &person).await?,
+                Request::SupportBundle => self.support_bundle(&person).await?,
                 Request::Input(_) | Request::OpenMenu | Request::MenuKeys(_) => {
                     let fault = Refusal::Failed("no console is attached".into());
                     self.wire.send(&Response::Refused(fault)).await?;
                 }
             }
         }
+    }
+
+    async fn support_bundle(&mut self, person: &Person) -> Result<(), Error> {
+        let made = self.house.support_bundle(person, &self.caller.from);
+        let last = match Box::pin(made).await {
+            Ok(archive) => {
+                let archive = bytes::Bytes::from(archive);
+                for at in (0..archive.len()).step_by(PIECE) {
+                    let piece = archive.slice(at..archive.len().min(at + PIECE));
+                    self.wire.send(&Response::Piece(piece)).await?;
+                }
+                Response::End
+            }
+            Err(Outcome::Denied(sentence)) => Response::Denied(sentence),
+            Err(Outcome::Refused(refusal)) => Response::Refused(refusal),
+            Err(Outcome::Done(reply)) => Response::Done(reply),
+        };
+        self.wire.send(&last).await
     }
 
     async fn watch_state(&mut self) -> Result<(), Error> {

@@ -70,6 +70,8 @@ pub enum Request {
     },
     /// The screen of a machine. Answered by [`Response::Picture`], as many as it takes, then [`Response::End`].
     Snapshot { machine: String },
+    /// What a helper elsewhere needs to know. Answered by [`Response::Piece`]s, then [`Response::End`].
+    SupportBundle,
 }
 
 /// Which events.
@@ -126,6 +128,8 @@ pub enum Response {
     Switched(Vec<(String, Action)>),
     /// A piece of a PNG file.
     Picture(Vec<u8>),
+    /// Of what is asked for, in order.
+    Piece(Bytes),
 }
 
 /// Why a conversation ended early.

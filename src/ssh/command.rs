@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::timeout;
 
-use crate::cli::{self, Face, Link};
+use crate::cli::{self, Connect, Connected, Face, Failure, Target};
 use crate::control::{self, Caller, Identity};
 use crate::label::{self, NoConsole};
 
@@ -130,15 +130,20 @@ async fn carry_out(
         }
         pending().await
     };
-    let connect = |_socket| async move {
-        let link: Link = Box::new(ours);
-        Ok(link)
-    };
     tokio::select! {
         // What is not the first to end is dropped, and that is safe for all three: an attachment detaches by itself.
-        code = cli::run(words, connect, &mut face) => Ok(u32::from(code)),
+        code = cli::run(words, Inside(ours), &mut face) => Ok(u32::from(code)),
         gone = feed(reader, typed) => Err(gone),
         () = conversation => Ok(session::FAILED),
+    }
+}
+
+/// The board itself, whatever socket is named.
+struct Inside(DuplexStream);
+
+impl Connect for Inside {
+    async fn connect(self, _: Target, _: &mut Face) -> Result<Connected, Failure> {
+        Ok(Connected::new(Box::new(self.0)))
     }
 }
 

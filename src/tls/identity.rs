@@ -94,13 +94,7 @@ impl Identity {
     /// SHA-256 of the certificate as browsers and `openssl x509 -fingerprint -sha256` show it: `AB:CD:…`.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let digest = ring::digest::digest(&ring::digest::SHA256, &self.leaf);
-        let bytes: Vec<String> = digest
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02X}"))
-            .collect();
-        bytes.join(":")
+        fingerprint(&self.leaf)
     }
 
     /// Time left from `now` (since 1970) to the end of validity; zero when it is over.
@@ -192,6 +186,14 @@ pub fn request(names: &[String]) -> Result<(String, String), String> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(said)?;
     let request = parameters.serialize_request(&key).map_err(said)?;
     Ok((request.pem().map_err(said)?, key.serialize_pem()))
+}
+
+/// SHA-256 of a certificate (DER), as [`Identity::fingerprint`] shows it.
+#[must_use]
+pub fn fingerprint(certificate: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
+    let bytes = digest.as_ref().iter().map(|byte| format!("{byte:02X}"));
+    bytes.collect::<Vec<_>>().join(":")
 }
 
 fn no_pem(what: &str, error: &pem::Error) -> String {

@@ -7,7 +7,7 @@ mod legacy;
 mod rsa;
 mod spki;
 
-pub use identity::{Bad, Facts, Identity, make, request};
+pub use identity::{Bad, Facts, Identity, fingerprint, make, request};
 pub use judge::judged;
 pub use legacy::{LegacyStream, shake_legacy};
 pub use rsa::make_rsa;
