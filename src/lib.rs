@@ -34,6 +34,7 @@ pub mod label;
 pub mod line;
 pub mod link;
 pub mod machine;
+pub mod mdns;
 pub mod pattern;
 pub mod pin;
 pub mod plain;

@@ -108,6 +108,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("uplink", &[DEVICE]),
     // The lamp shows what the whole board knows.
     ("uplink/indicator", &[DEVICE, &["state"]]),
+    // Tells where links have what addresses.
+    ("mdns", &[DEVICE, &["state"]]),
     // BMCs of machines.
     // Outlets are read from what the whole board knows.
     (
@@ -168,8 +170,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             DEVICE,
             DOOR,
             &[
-                "api", "bmc", "cira", "console", "control", "ider", "link", "plain", "power",
-                "screen", "ssh", "tls", "uplink", "vnc",
+                "api", "bmc", "cira", "console", "control", "ider", "link", "mdns", "plain",
+                "power", "screen", "ssh", "tls", "uplink", "vnc",
             ],
         ],
     ),

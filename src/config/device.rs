@@ -1,4 +1,4 @@
-//! The small sections: `[device]`, `[ssh]`.
+//! The small sections: `[device]`, `[ssh]`, `[mdns]`.
 
 use super::reader::Table;
 use super::values;
@@ -23,6 +23,27 @@ impl Device {
         table.finish();
         let name = name.and_then(|field| field.parsed(values::host_name));
         name.map_or_else(Self::default, |name| Self { name })
+    }
+}
+
+/// Whether the board tells its name and services on the LAN and on hotspots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mdns {
+    pub enabled: bool,
+}
+
+impl Default for Mdns {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl Mdns {
+    pub(super) fn read(mut table: Table<'_>) -> Self {
+        let enabled = table.take("enabled");
+        table.finish();
+        let enabled = enabled.and_then(|field| field.flag());
+        enabled.map_or_else(Self::default, |enabled| Self { enabled })
     }
 }
 

@@ -31,7 +31,7 @@ mod values;
 pub use crate::line::{Flow, Line, Parity};
 pub use cira::Cira;
 pub use console::{Console, Discover, Network, PlainDoor, PlainKind, Sessions, Sharing};
-pub use device::{Device, Ssh};
+pub use device::{Device, Mdns, Ssh};
 pub use https::{Https, Pair};
 pub use lan::{Lan, LanAddress};
 pub use machine::{Amt, AmtAt, CiraLogin, Ipmi, Machine, Method, Redfish, Vnc, Wol};
@@ -78,6 +78,7 @@ pub struct Config {
     /// Where machines with AMT call in; `None`: nowhere.
     pub cira: Option<Cira>,
     pub users: Vec<User>,
+    pub mdns: Mdns,
 }
 
 impl Config {
@@ -100,6 +101,7 @@ impl Config {
             machines: Vec::new(),
             cira: None,
             users: Vec::new(),
+            mdns: Mdns::default(),
         }
     }
 }
@@ -111,6 +113,7 @@ impl Config {
         DoorPorts {
             ssh: self.ssh.port,
             https: self.https.port,
+            mdns: self.mdns.enabled,
         }
     }
 }
@@ -120,6 +123,8 @@ impl Config {
 pub struct DoorPorts {
     pub ssh: u16,
     pub https: u16,
+    /// The board tells of itself where it has doors.
+    pub mdns: bool,
 }
 
 /// Reads a configuration. Opens the files that secrets refer to, nothing else.
@@ -208,6 +213,7 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
     let [uplinks, consoles, users] = ["uplink", "console", "user"].map(|key| root.take(key));
     let [transcripts, syslog] = ["transcripts", "syslog"].map(|key| root.take(key));
     let [pdus, upses, machines, cira] = ["pdu", "ups", "machine", "cira"].map(|key| root.take(key));
+    let mdns = root.take("mdns");
     root.finish();
 
     let transcripts = section(transcripts).map_or_else(Transcripts::default, Transcripts::read);
@@ -280,5 +286,6 @@ fn read_root(log: &Log<'_>, document: &DeTable<'_>, resolver: &Resolver<'_>) -> 
         machines,
         cira,
         users,
+        mdns: section(mdns).map_or_else(Mdns::default, Mdns::read),
     })
 }

@@ -33,6 +33,7 @@ pub(super) fn text(plan: &Plan) -> String {
             interface,
             mark,
             ports,
+            mdns,
             ..
         } = way;
         let _ = writeln!(marks, "  iifname \"{interface}\" meta mark set {mark:#x}");
@@ -40,6 +41,14 @@ pub(super) fn text(plan: &Plan) -> String {
             marked,
             "  oifname \"{interface}\" meta mark & {MARK_MASK:#x} == {mark:#x} accept"
         );
+        if *mdns {
+            for group in ["ip daddr 224.0.0.251", "ip6 daddr ff02::fb"] {
+                let _ = writeln!(
+                    doors,
+                    "  iifname \"{interface}\" {group} udp dport 5353 accept"
+                );
+            }
+        }
         if !ports.is_empty() {
             let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
             let _ = writeln!(
@@ -224,6 +233,7 @@ mod tests {
         let doors = DoorPorts {
             ssh: 2222,
             https: 8443,
+            mdns: true,
         };
         Plan::new(&samples::lan("eth0"), uplinks, doors).unwrap()
     }
@@ -241,6 +251,10 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("iifname \"wlan1\" tcp dport"), "{text}");
+        for (interface, told) in [("wlan0", true), ("wlan1", false)] {
+            let rule = format!("iifname \"{interface}\" ip6 daddr ff02::fb udp dport 5353 accept");
+            assert_eq!(text.contains(&rule), told, "{text}");
+        }
         assert!(
             text.contains("iifname \"wlan2\" tcp dport { 2222, 8443 } ct state new accept"),
             "{text}"

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::Error;
 use super::rules::{Action, Family, Rule};
-use crate::config::{DoorName, DoorPorts, Lan, Uplink};
+use crate::config::{DoorName, DoorPorts, Lan, Uplink, UplinkKind};
 
 /// Bits of the firewall mark that are ours (Tailscale owns `0xff0000`).
 pub(super) const MARK_MASK: u32 = 0xff00;
@@ -43,6 +43,8 @@ pub(super) struct Way {
     pub table: u32,
     /// TCP ports that are open on this uplink.
     pub ports: Vec<u16>,
+    /// The board tells its name there.
+    pub mdns: bool,
 }
 
 /// All of it.
@@ -86,7 +88,11 @@ impl Plan {
                     .collect();
                 ports.sort_unstable();
                 ports.dedup();
+                // On hotspots only, and not where every door is shut.
+                let hotspot = matches!(uplink.kind, UplinkKind::Wifi(_));
+                let mdns = doors.mdns && hotspot && !ports.is_empty();
                 Way {
+                    mdns,
                     uplink: uplink.name.clone(),
                     interface: uplink.interface().into(),
                     mark: uplink.mark() & MARK_MASK,
@@ -182,6 +188,7 @@ pub(super) mod tests {
     pub(in crate::link) const DOORS: DoorPorts = DoorPorts {
         ssh: 22,
         https: 443,
+        mdns: false,
     };
 
     pub(in crate::link) fn lan(interface: &str) -> Lan {

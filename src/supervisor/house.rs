@@ -12,8 +12,8 @@ use super::owner::{Fault, Run, Spec};
 use crate::access::Directory;
 use crate::cira::{self, Caller};
 use crate::config::{
-    Amt, AmtAt, Cira, Config, Console, DoorPorts, Https, Lan, Machine, Oob, Pdu, PlainDoor, Probe,
-    Ssh, Uplink, Ups, Vnc,
+    Amt, AmtAt, Cira, Config, Console, DoorName, DoorPorts, Https, Lan, Machine, Oob, Pdu,
+    PlainDoor, Probe, Ssh, Uplink, UplinkKind, Ups, Vnc,
 };
 use crate::console::export::Keeping;
 use crate::console::plug::{self, Plugs, Roots};
@@ -21,7 +21,7 @@ use crate::journal::Reader;
 use crate::state::Store;
 use crate::tcp::Tunnels;
 use crate::tls::Identity;
-use crate::{api, bmc, console, control, ider, link, plain, power, screen, ssh, uplink, vnc};
+use crate::{api, bmc, console, control, ider, link, mdns, plain, power, screen, ssh, uplink, vnc};
 
 /// One owner with all of its configuration: two equal parts need no restart at a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +108,11 @@ pub enum Part {
         port: u16,
     },
     Control,
+    /// Where the board tells its name.
+    Mdns {
+        device: String,
+        faces: Vec<mdns::Face>,
+    },
     /// All transcripts together, and the syslog server.
     Record(Keeping),
 }
@@ -207,6 +212,10 @@ pub fn parts(config: &Config) -> Vec<Part> {
             door: machine.vnc.clone()?,
         })
     }));
+    parts.extend(config.mdns.enabled.then(|| Part::Mdns {
+        device: config.device.name.clone(),
+        faces: faces(config),
+    }));
     parts.push(Part::Indicator {
         led: config.oob.led.clone(),
     });
@@ -216,6 +225,32 @@ pub fn parts(config: &Config) -> Vec<Part> {
         probe: config.probe.clone(),
     }));
     parts
+}
+
+/// The interfaces where people look for the board: the LAN with all doors, hotspots with those that are open there.
+fn faces(config: &Config) -> Vec<mdns::Face> {
+    let (ssh, https) = (config.ssh.port, config.https.port);
+    let mut faces = vec![mdns::Face {
+        interface: config.lan.interface.clone(),
+        mark: None,
+        services: mdns::services(Some(ssh), Some(https)),
+    }];
+    for uplink in &config.uplinks {
+        if !matches!(uplink.kind, UplinkKind::Wifi(_)) {
+            continue;
+        }
+        let open = |door| uplink.accept.contains(&door);
+        let ssh = open(DoorName::Ssh).then_some(ssh);
+        let https = open(DoorName::Https).then_some(https);
+        if ssh.is_some() || https.is_some() {
+            faces.push(mdns::Face {
+                interface: uplink.interface().to_owned(),
+                mark: Some(uplink.mark()),
+                services: mdns::services(ssh, https),
+            });
+        }
+    }
+    faces
 }
 
 /// The machines that Intel AMT is configured of.
@@ -283,6 +318,7 @@ impl Part {
             Self::Ssh { .. } => "ssh".into(),
             Self::Https { .. } => "api".into(),
             Self::Control => "control".into(),
+            Self::Mdns { .. } => "mdns".into(),
             Self::Record(_) => "record".into(),
         }
     }
@@ -374,6 +410,7 @@ impl Part {
                 boxed(vnc::run(ctx, machine, door, access, shown.subscribe()))
             }
             Self::Record(keeping) => boxed(console::export::run(ctx, keeping)),
+            Self::Mdns { device, faces } => boxed(mdns::run(ctx, device, faces, store.watch())),
             Self::Control => boxed(control::run(ctx, access, store, journal)),
             Self::Link {
                 lan,
