@@ -34,11 +34,7 @@ pub(super) async fn ask_hash(face: &mut Face) -> Result<String, Failure> {
 }
 
 /// Asks for a password, by this question and unseen at a terminal; a new one `twice` there.
-pub(super) async fn ask(
-    face: &mut Face,
-    question: &str,
-    twice: bool,
-) -> Result<Secret, Failure> {
+pub(super) async fn ask(face: &mut Face, question: &str, twice: bool) -> Result<Secret, Failure> {
     let typed = face.local && terminal::is_terminal().0;
     if typed {
         tokio::select! {

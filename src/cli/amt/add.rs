@@ -51,7 +51,10 @@ pub(super) async fn run(
     }
     let password = match &wanted.secret {
         Some(secret) => format!("@secret:{secret}"),
-        None => password::ask(face, password::QUESTION, false).await?.expose().to_owned(),
+        None => password::ask(face, password::QUESTION, false)
+            .await?
+            .expose()
+            .to_owned(),
     };
     let command = Command::AddMachine {
         name: wanted.name,
