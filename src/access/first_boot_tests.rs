@@ -22,6 +22,7 @@ fn house() -> (tempfile::TempDir, Dirs, Config) {
         notes: boot,
     };
     let config = Config {
+        mdns: crate::config::Mdns::default(),
         device: Device {
             name: "rack7".into(),
         },

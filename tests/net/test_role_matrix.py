@@ -35,8 +35,7 @@ ROUTES = {
     ("post", "/api/ticket"): ({}, row(401, [201] * 3, [201] * 3)),
     ("post", "/api/password"): (dict(body={"new": "correct horse"}), row(401, [422] * 3, [422] * 3)),
     ("get", "/api/state"): ({}, EVERYBODY),
-    # A stream has begun; what comes of it is left.
-    ("get", "/api/state/stream"): ({}, EVERYBODY),
+    ("get", "/api/state/stream"): (dict(begins=True), EVERYBODY),
     ("get", "/api/events"): (dict(path="/api/events?follow=false&newest=1"), EVERYBODY),
     ("post", "/api/command"): (dict(body={"WriteNote": {"text": "x"}}), row(401, [403, 200, 200], [403, 200, 200])),
     ("post", "/api/config/check"): (dict(body={"text": "schema = 1\n"}), row(401, [403, 403, 200], [403, 403, 200])),
@@ -54,7 +53,8 @@ ROUTES = {
 M, C = {"machine": "m"}, {"console": "sw"}
 # Least role, whether it takes a grant, and what is asked.
 COMMANDS = {
-    "WriteNote": ("operator", False, {"text": "x"}), **{name: ("administrator", False, None) for name in ("ReloadConfig", "CheckGuard", "GetConfig", "ConfirmConfig", "ListUsers", "ShowCertificate", "RemoveCertificate")},
+    "WriteNote": ("operator", False, {"text": "x"}), **{name: ("administrator", False, None) for name in ("ReloadConfig", "CheckGuard", "GetConfig", "ConfirmConfig", "ListUsers", "RemoveCertificate")},
+    "ShowCertificate": ("readonly", False, None),
     "InstallCertificate": ("administrator", False, {"certificate": "none"}), "RequestCertificate": ("administrator", False, {"names": []}),
     # Of a text that nobody has, so that nothing changes.
     "ApplyConfig": ("administrator", False, {"text": "schema = 1\n", "base": "none"}),
@@ -112,6 +112,14 @@ class Person:
                 self.close()
                 assert left, words
 
+    def begin(self, path):
+        """The status of a stream, on a connection of its own."""
+        connection = self.door.connection()
+        connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"} if self.token else {})
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
     def close(self):
         self.connection.close()
         self.connection = None
@@ -131,9 +139,10 @@ def test_every_route_for_everybody(door):
         how = dict(how)
         address, body = how.pop("path", path), how.pop("body", None)
         for name, person, status in zip(people, asking, expected):
-            answer = person.ask(method.upper(), address, body, **how)
-            if answer.status != status:
-                wrong.append((method, path, name or "nobody", answer.status, status, answer.body[:200]))
+            # A stream only begins; what comes of it is left.
+            got = person.begin(address) if how.get("begins") else person.ask(method.upper(), address, body, **how).status
+            if got != status:
+                wrong.append((method, path, name or "nobody", got, status))
     assert not wrong, "\n".join(map(str, wrong))
 
 

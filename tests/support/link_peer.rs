@@ -81,6 +81,7 @@ fn config(given: &Value) -> Config {
         });
     let second = std::time::Duration::from_secs(1);
     Config {
+        mdns: oobd::config::Mdns::default(),
         device: Device {
             name: "peer".into(),
         },
