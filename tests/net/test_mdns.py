@@ -73,7 +73,7 @@ def test_avahi_finds_the_board(house, tmp_path):
         done = avahi.ask("avahi-resolve", "-4", "-n", "rack7.local")
         assert done.stdout.split() == ["rack7.local", "10.77.0.5"], done
         assert not avahi.ask("avahi-resolve", "-n", "rack8.local").stdout
-        every = avahi.ask("avahi-browse", "-atp").stdout
+        every = avahi.ask("avahi-browse", "-atpk").stdout
         assert {line.split(";")[4] for line in every.splitlines() if ";rack7;" in line} == {"_https._tcp", "_ssh._tcp", "_oobd._tcp"}
         # An ordinary resolver gets an answer of its own.
         query = "import socket,sys; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(float(sys.argv[2])); s.bind((sys.argv[1],0)); " \
