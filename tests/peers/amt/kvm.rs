@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::redirection::{Conn, End, done, next_order};
+use crate::redirection::{Conn, End, done, misbehave, next_order};
 use crate::{Shared, lock, tell};
 
 const SQUARE: usize = 32;
@@ -150,6 +150,11 @@ pub fn run(conn: &mut Conn, machine: &Shared) -> io::Result<End> {
     let mut heard = Instant::now();
     loop {
         while let Some(order) = next_order("KVMR") {
+            if order.starts_with("raw") || order == "mute" {
+                done("KVMR");
+                misbehave(conn, &order)?;
+                continue;
+            }
             let words: Vec<&str> = order.split(' ').collect();
             let number = |at: usize| words[at].parse::<usize>().unwrap();
             match words[0] {

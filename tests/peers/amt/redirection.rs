@@ -57,6 +57,23 @@ pub fn end_all() {
     }
 }
 
+/// `raw HEX` sends bytes that no device may send; `mute` says nothing more and reads nothing, with the connection open. Is it one of them?
+pub fn misbehave(conn: &mut Conn, order: &str) -> io::Result<bool> {
+    if order == "mute" {
+        tell(&json!({ "mute": true }));
+        thread::sleep(Duration::from_secs(600));
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    let Some(hex) = order.strip_prefix("raw ") else {
+        return Ok(false);
+    };
+    let bytes: Vec<u8> = (0..hex.len() / 2)
+        .map(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).unwrap())
+        .collect();
+    conn.send(&bytes)?;
+    Ok(true)
+}
+
 /// The next thing that the test orders of this service.
 pub fn next_order(service: &str) -> Option<String> {
     desk(service, |desk| desk.orders.front().cloned())

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::redirection::{Conn, End, done, next_order};
+use crate::redirection::{Conn, End, done, misbehave, next_order};
 use crate::{Shared, tell};
 
 pub fn run(conn: &mut Conn, _machine: &Shared) -> io::Result<End> {
@@ -28,6 +28,11 @@ pub fn run(conn: &mut Conn, _machine: &Shared) -> io::Result<End> {
     let mut next_beat = Instant::now() + Duration::from_millis(u64::from(beat));
     loop {
         while let Some(order) = next_order("SOL") {
+            if order.starts_with("raw") || order == "mute" {
+                done("SOL");
+                misbehave(conn, &order)?;
+                continue;
+            }
             let (verb, rest) = order.split_once(' ').unwrap_or((&order, ""));
             match verb {
                 "say" => conn.send(&say(rest.as_bytes()))?,
