@@ -2,6 +2,7 @@
 import csv
 import json
 import subprocess
+import tarfile
 
 import pytest
 from board import wait_for
@@ -137,6 +138,15 @@ def test_the_own_password(visit, place):
         one.button("Save").click()
         one.sees(told)
     visit().sign_in("eve", "another long one").sees("Latest events")
+
+
+def test_a_support_bundle_is_saved(visit, place):
+    one = visit("phone").sign_in(path="/more")
+    with one.page.expect_download() as got:
+        one.page.get_by_role("link", name="Save a support bundle").click()
+    with tarfile.open(got.value.path()) as bundle:
+        assert any(name.endswith("oobd.toml") or "config" in name for name in bundle.getnames()), bundle.getnames()
+    expect(visit("phone").sign_in("eve", path="/more").sees("Appearance").page.get_by_role("link", name="Save a support bundle")).to_have_count(0)
 
 
 def test_events_are_saved_as_a_table(visit, place):

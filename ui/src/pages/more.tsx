@@ -99,6 +99,13 @@ function Board() {
           </li>
         ))}
       </ul>
+      {me.value?.role === "administrator" ? (
+        <div class="row">
+          <a class="button" href="/api/support-bundle" download>
+            {t("supportBundle")}
+          </a>
+        </div>
+      ) : null}
     </Card>
   );
 }

@@ -153,7 +153,7 @@ export function UsersPage() {
       }
     >
       <Fault text={fault} />
-      <ul class="sessions">
+      <ul class="sessions users">
         {users?.map((user) => (
           <li key={user.name} class="row spread">
             <div>

@@ -275,6 +275,7 @@ export const en = {
   you: "you",
   saveCsv: "Save as CSV",
   saveJson: "Save as JSON",
+  supportBundle: "Save a support bundle",
   onlyAdministrators: "Only administrators may change this.",
 };
 

@@ -277,5 +277,6 @@ export const fr: Words = {
   you: "vous",
   saveCsv: "Enregistrer en CSV",
   saveJson: "Enregistrer en JSON",
+  supportBundle: "Enregistrer un dossier d’assistance",
   onlyAdministrators: "Seuls les administrateurs peuvent modifier cela.",
 };
