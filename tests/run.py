@@ -33,7 +33,7 @@ STAGES = {
     "browser": (PYTEST + ["tests/browser"], "pytest", 1200),
     "image": (["bash", "-c", "scripts/build-image qemu && tests/lab/build-disk"], "exit", 2400),
     "build": (lab("image_build"), "pytest", 1200),
-    "lab": (lab("hotspot", "gateway", "addresses", "console", "console_port", "crash", "wifi_recovery"), "pytest", 3300),
+    "lab": (lab("hotspot", "gateway", "addresses", "console", "console_port", "relays", "crash", "wifi_recovery"), "pytest", 3300),
     # Twenty-one boots whose length nobody asks for, on one processor.
     "power": (lab("power"), "pytest", 3300),
     "boot": (lab("run", "image_boot"), "pytest", 3300),
