@@ -212,12 +212,15 @@ impl Caller {
     /// Waits until the session ends, the person is changed or removed, or the board stops; then why. Cancel-safe.
     pub(crate) async fn over(&self, house: &House) -> String {
         tokio::select! {
-            // A changed person ends the session, too: that is the better reason of the two.
-            biased;
             // cancel-safe: see Standing::lost
             why = self.proof.lost(&house.access) => why,
             // cancel-safe: waits for the token only
-            () = self.cut.cancelled() => "signed out, or idle for too long".into(),
+            () = self.cut.cancelled() => {
+                // A changed person ends the session, too, and whoever does that may be told of the change before we are:
+                // it is the better reason of the two.
+                let loss = self.proof.loss(&house.access);
+                loss.unwrap_or_else(|| "signed out, or idle for too long".into())
+            }
             // cancel-safe: waits for the token only
             () = house.stop.cancelled() => "the board stops or restarts its HTTPS door".into(),
         }

@@ -23,7 +23,7 @@ pub use vnc::Vnc;
 pub use wol::Wol;
 
 /// Each is a task, a queue per way and now and then a session.
-const MOST: usize = 64;
+const MOST: usize = 256;
 
 /// A way to the power of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -44,10 +44,18 @@ impl Standing {
     /// Waits until the person was changed or removed; then the sentence for them. Cancel-safe: it only watches.
     pub async fn lost(&self, access: &Directory) -> String {
         let mut changes = access.changes();
-        while self.holds(access) {
+        loop {
+            if let Some(why) = self.loss(access) {
+                return why;
+            }
             changes.next().await;
         }
-        "your user was changed or removed; sign in again".into()
+    }
+
+    /// Why it does not hold any more, if so.
+    #[must_use]
+    pub fn loss(&self, access: &Directory) -> Option<String> {
+        (!self.holds(access)).then(|| "your user was changed or removed; sign in again".into())
     }
 }
 

@@ -43,5 +43,5 @@ def test_the_power_bench_runs_and_its_table_is_complete():
     names = [line["name"] for line in lines]
     for device in ("ipmi", "powerman", "nut", "snmp"):
         for verb in ("on", "off"):
-            assert f"{device}, {verb}: command to outcome, median" in names
+            assert f"{device}, {verb}: command to outcome read back, median" in names
     assert next(line for line in lines if line["name"].startswith("rows"))["ours"] == 0

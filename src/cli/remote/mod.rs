@@ -21,8 +21,10 @@ use place::Place;
 #[group(skip)]
 pub struct Board {
     /// A board elsewhere, over HTTPS: rack7, alice@10.0.0.5:8443, https://rack7
+    // A name of its own for clap: nouns have a `host`, too.
     #[arg(
-        long,
+        id = "board",
+        long = "host",
         global = true,
         value_name = "BOARD",
         conflicts_with = "socket",
@@ -34,7 +36,7 @@ pub struct Board {
         long,
         value_name = "USER",
         id = "as_user",
-        requires = "host",
+        requires = "board",
         help_heading = "With --host, before the noun"
     )]
     user: Option<String>,
@@ -42,7 +44,7 @@ pub struct Board {
     #[arg(
         long,
         value_name = "SHA256",
-        requires = "host",
+        requires = "board",
         help_heading = "With --host, before the noun"
     )]
     fingerprint: Option<String>,
@@ -50,7 +52,7 @@ pub struct Board {
     #[arg(
         long,
         value_name = "FILE",
-        requires = "host",
+        requires = "board",
         help_heading = "With --host, before the noun"
     )]
     password_file: Option<PathBuf>,
