@@ -1,8 +1,11 @@
-//! What systemd is told. Outside systemd every call does nothing.
+//! What systemd is told. Outside systemd every call does nothing. None waits for it: a service manager that does not read must not
+//! hold up who serves people.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::task::spawn_blocking;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// Question and watchdog period where no watchdog asks for a shorter one.
@@ -20,15 +23,28 @@ pub(super) fn ready() {
     say(NotifyState::Ready);
 }
 
+/// Left out while the one before still waits: then systemd does not read, and another one would change nothing.
 pub(super) fn pet() {
-    say(NotifyState::Watchdog);
+    static WAITS: AtomicBool = AtomicBool::new(false);
+    if WAITS.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    drop(spawn_blocking(|| {
+        tell(NotifyState::Watchdog);
+        WAITS.store(false, Ordering::Release);
+    }));
 }
 
 pub(super) fn stopping() {
     say(NotifyState::Stopping);
 }
 
-fn say(state: NotifyState<'_>) {
+fn say(state: NotifyState<'static>) {
+    drop(spawn_blocking(move || tell(state)));
+}
+
+/// Blocks as long as the socket is full.
+fn tell(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::warn!(%error, "systemd could not be told");
     }
