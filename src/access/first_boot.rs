@@ -3,9 +3,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rand::TryRngCore;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 
 use crate::config::{Config, Role, Secret, UplinkKind, User, Wifi};
 use crate::file::write_atomically;
@@ -108,6 +110,19 @@ pub fn ensure(config: &mut Config, dirs: &Dirs) -> Result<Outcome, Error> {
 #[must_use]
 pub fn must_change(dirs: &Dirs) -> bool {
     load(&store_path(dirs)).password.is_some()
+}
+
+/// Is this user the administrator of first boot, with the random password still? As [`must_change`], where blocking would hold others
+/// up.
+pub async fn has_random_password(dirs: &Arc<Dirs>, user: &str) -> bool {
+    if user != USER {
+        return false;
+    }
+    let dirs = dirs.clone();
+    // A fault of the check must not lock the only administrator out.
+    spawn_blocking(move || must_change(&dirs))
+        .await
+        .unwrap_or(false)
 }
 
 /// Replaces the random password by one that a person chose; returns its hash. Blocks and hashes.

@@ -11,7 +11,6 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::Stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -25,7 +24,7 @@ use super::sessions::Hold;
 use super::sign_in::Caller;
 
 /// A comment after so much silence keeps middle boxes and phones from forgetting the connection.
-pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Events of a list without any limit given.
 const LISTED: u32 = 50;
 /// Most events of a list; more come by `after`.
@@ -69,18 +68,13 @@ pub(super) async fn get(
         query.newest = query.newest.map(|newest| newest.min(MOST_LISTED));
         return list(&house, &caller, query).await;
     }
-    let hold = caller.hold(&house);
-    let stream = Open {
-        events: Follow::new(&house.control, query),
-        house,
-        caller,
-        ready: VecDeque::new(),
-        _hold: hold,
-    };
+    let listener = Listener::new(house, caller, query);
+    let stream = futures::stream::unfold(listener, |mut listener| async move {
+        let event = listener.next().await?;
+        Some((Ok::<_, Infallible>(shown(&event)), listener))
+    });
     let keep_alive = KeepAlive::new().interval(HEARTBEAT);
-    Ok(Sse::new(stream.run())
-        .keep_alive(keep_alive)
-        .into_response())
+    Ok(Sse::new(stream).keep_alive(keep_alive).into_response())
 }
 
 /// What a browser that comes back has had last.
@@ -106,8 +100,8 @@ async fn list(house: &House, caller: &Caller, query: wire::Query) -> Result<Resp
     Ok(Json(json!({ "events": listed })).into_response())
 }
 
-/// One open stream.
-struct Open {
+/// One open stream of what its caller may hear of. Its session is not idle as long as it lives.
+pub(crate) struct Listener {
     house: Arc<House>,
     caller: Caller,
     events: Follow,
@@ -115,16 +109,19 @@ struct Open {
     _hold: Option<Hold>,
 }
 
-impl Open {
-    fn run(self) -> impl Stream<Item = Result<sse::Event, Infallible>> {
-        futures::stream::unfold(self, |mut stream| async move {
-            let event = stream.next().await?;
-            Some((Ok(shown(&event)), stream))
-        })
+impl Listener {
+    pub(crate) fn new(house: Arc<House>, caller: Caller, query: wire::Query) -> Self {
+        Self {
+            events: Follow::new(&house.control, query),
+            _hold: caller.hold(&house),
+            house,
+            caller,
+            ready: VecDeque::new(),
+        }
     }
 
-    /// `None` ends the stream: rights taken away, session over, board stopping.
-    async fn next(&mut self) -> Option<Event> {
+    /// The next event; `None` ends the stream: rights taken away, session over, board stopping. Cancel-safe: what came is kept.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         let mut changes = self.house.access.changes();
         loop {
             let person = self.caller.now(&self.house)?;

@@ -47,9 +47,9 @@ use crate::tcp;
 use crate::tls::Identity;
 
 pub(crate) use answer::Fault;
+pub(crate) use events::{HEARTBEAT, Listener};
 pub(crate) use house::{Guest, House};
 pub(crate) use session::replace_password;
-pub(crate) use sessions::Hold;
 use shown::Showing;
 pub(crate) use sign_in::{Caller, by_basic, by_password, by_token, must_change};
 

@@ -2,8 +2,6 @@
 
 use std::net::SocketAddr;
 
-use tokio::task::spawn_blocking;
-
 use super::house::House;
 use super::talk::Talk;
 use super::telnet::Keys;
@@ -80,13 +78,7 @@ pub(super) async fn run(
 
 /// Is this the random password of first boot? It must not become one's own over a line that anybody can read.
 async fn must_change(house: &House, user: &str) -> bool {
-    if user != first_boot::USER {
-        return false;
-    }
-    let dirs = house.dirs.clone();
-    spawn_blocking(move || first_boot::must_change(&dirs))
-        .await
-        .unwrap_or(false)
+    first_boot::has_random_password(&house.dirs, user).await
 }
 
 struct Prompt<'a, 't, 'k> {

@@ -1,18 +1,16 @@
 //! Events as a stream (`EventService/SSE`): the journal after `Last-Event-ID`, then what happens. A stream is a subscription as long as it
 //! is open.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::sse::{self, KeepAlive, Sse};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Caller, Hold, House};
-use crate::control::{Follow, wire};
+use crate::api::{HEARTBEAT, House, Listener};
+use crate::control::wire;
 use crate::event::Event;
 
 use super::answer::Answer;
@@ -21,17 +19,12 @@ use super::record;
 use super::service;
 use super::wrong::Wrong;
 
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
 /// One open stream; dropping it takes the subscription back.
 struct Open {
     house: Arc<House>,
-    caller: Caller,
     id: u64,
     cut: CancellationToken,
-    events: Follow,
-    ready: VecDeque<Event>,
-    _hold: Option<Hold>,
+    events: Listener,
 }
 
 impl Drop for Open {
@@ -62,7 +55,6 @@ pub(super) async fn open(call: &Call) -> Result<Answer, Wrong> {
         follow: true,
         ..wire::Query::default()
     };
-    let events = Follow::new(&call.house.control, query);
     let stream = service::Stream {
         owner: caller.person.name.clone(),
         from: caller.from(),
@@ -79,10 +71,7 @@ pub(super) async fn open(call: &Call) -> Result<Answer, Wrong> {
         house: call.house.clone(),
         id,
         cut,
-        events,
-        ready: VecDeque::new(),
-        _hold: caller.hold(&call.house),
-        caller,
+        events: Listener::new(call.house.clone(), caller, query),
     };
     let stream = futures::stream::unfold(open, |mut open| async move {
         let event = open.next().await?;
@@ -99,30 +88,13 @@ pub(super) async fn open(call: &Call) -> Result<Answer, Wrong> {
 }
 
 impl Open {
-    /// `None` ends the stream: removed, rights taken away, session over, board stopping.
+    /// `None` ends the stream: removed, or as [`Listener::next`] says.
     async fn next(&mut self) -> Option<Event> {
-        let mut changes = self.house.access.changes();
-        loop {
-            let person = self.caller.now(&self.house)?;
-            if let Some(event) = self.ready.pop_front() {
-                return Some(event);
-            }
-            tokio::select! {
-                // cancel-safe as Follow::next() says
-                some = self.events.next(&person) => match some {
-                    Ok(some) => self.ready.extend(some?),
-                    Err(refusal) => {
-                        tracing::warn!("an event stream ends: {refusal}");
-                        return None;
-                    }
-                },
-                // cancel-safe as Changes::next() says
-                () = changes.next() => {}
-                // cancel-safe: waits for the token only
-                () = self.cut.cancelled() => return None,
-                // cancel-safe: see Caller::over
-                _ = self.caller.over(&self.house) => return None,
-            }
+        tokio::select! {
+            // cancel-safe as Listener::next() says
+            event = self.events.next() => event,
+            // cancel-safe: waits for the token only
+            () = self.cut.cancelled() => None,
         }
     }
 }

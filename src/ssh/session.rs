@@ -155,12 +155,5 @@ pub(super) async fn change_first_password(
 
 /// Did the random password of first boot open this connection?
 pub(super) async fn must_change(house: &House, login: &Login) -> bool {
-    if login.person.name != first_boot::USER || !login.by_password() {
-        return false;
-    }
-    let dirs = house.dirs.clone();
-    // A fault of the check must not lock the only administrator out.
-    spawn_blocking(move || first_boot::must_change(&dirs))
-        .await
-        .unwrap_or(false)
+    login.by_password() && first_boot::has_random_password(&house.dirs, &login.person.name).await
 }

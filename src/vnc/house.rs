@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::sign::SingleCertAndKey;
@@ -99,7 +98,7 @@ impl House {
     ) -> Result<Standing, String> {
         let checked = self.access.check_password(user, password, peer.ip()).await;
         match checked {
-            Ok(person) if self.must_change(&person.name).await => {
+            Ok(person) if first_boot::has_random_password(&self.dirs, &person.name).await => {
                 Err("sign in over SSH or HTTPS first and choose a password of your own".into())
             }
             Ok(person) => {
@@ -114,16 +113,6 @@ impl House {
                 Err(reason)
             }
         }
-    }
-
-    /// Is it the random password of first boot still?
-    async fn must_change(&self, user: &str) -> bool {
-        if user != first_boot::USER {
-            return false;
-        }
-        let dirs = self.dirs.clone();
-        let look = spawn_blocking(move || first_boot::must_change(&dirs));
-        look.await.unwrap_or(false)
     }
 
     /// Somebody who says to know the password of VNC; `knows` compares.
