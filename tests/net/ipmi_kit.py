@@ -161,6 +161,39 @@ class Lines:
         return self.lines.get(timeout=timeout)
 
 
+class Teller(Lines):
+    """A device of ours: it does what it is told by lines, each answered by `{"heard": LINE}` once that is in effect, and tells what happens."""
+
+    def __init__(self, *given, **environment):
+        self.told, self.lock, self.ended, self.marks = [], threading.RLock(), False, 0
+        super().__init__(*given, **environment)
+
+    def tell(self, line):
+        """Says something to it, and waits until that is in effect."""
+        with self.lock:
+            before = len(self.told)
+            super().tell(line)
+            self._until(lambda: any(told.get("heard") == line for told in self.told[before:]))
+
+    def _until(self, there):
+        while not self.ended and not there():
+            told = json.loads(self.next())
+            if told is None:
+                self.ended = True
+            else:
+                self.told.append(told)
+
+    def has(self, key):
+        """All that it told of this up to now, oldest first: also what is still on its way through the pipe."""
+        with self.lock:
+            self.marks += 1
+            try:
+                self.tell(f"mark {self.marks}")
+            except BrokenPipeError:
+                self._until(lambda: False)
+            return [line[key] for line in self.told if key in line]
+
+
 class Client(Lines):
     """Our client (tests/support/ipmi_client.rs)."""
 
@@ -183,27 +216,13 @@ class Client(Lines):
         return answer
 
 
-class Bmc(Lines):
+class Bmc(Teller):
     """Our own BMC (tests/support/ipmi_bmc.rs)."""
 
     def __init__(self, space, binary, **more):
         given = {"listen": f"{HOST}:623", "user": "admin", "password": "secret", **more}
         super().__init__(space, binary, OOBD_BMC=json.dumps(given))
         assert json.loads(self.next()) == {"port": 623}
-        self.told = []
-
-    def tell(self, line):
-        """Says something to it, and waits until that is in effect."""
-        before = self.has("heard").count(line)
-        super().tell(line)
-        if line != "end":
-            wait_for(f"{line} is heard", lambda: self.has("heard").count(line) > before)
-
-    def has(self, key):
-        """All that was told of this so far, oldest first."""
-        while not self.lines.empty():
-            self.told.append(json.loads(self.lines.get()))
-        return [line[key] for line in self.told if key in line]
 
 
 class Relay(Lines):

@@ -5,7 +5,7 @@
 //! OOBD_BMC='{"listen":"127.0.0.1:0","user":"admin","password":"secret","suites":[17,3],"privilege":4,
 //!            "sdr":["HEX",…],"sdr_most":16,"sel":["HEX",…],"busy":0,"key":"K_G"}' ipmi_bmc
 //! stdout: {"port":N}, then a line of JSON for everything that happens
-//! stdin:  say TEXT | busy N | lose (the reservation) | forget (all sessions) | event HEX | end; each but the last is
+//! stdin:  say TEXT | busy N | lose (the reservation) | forget (all sessions) | event HEX | mark N | end; each but the last is
 //!         answered by {"heard":LINE} once it is in effect
 //! ```
 //! Its console sends back what is typed, and says `[break]` for a break.
@@ -417,6 +417,8 @@ impl Bmc {
                 self.console.waiting.extend(text.as_bytes());
                 self.console_go();
             }
+            // Only asked for the answer: what was told before it has arrived then.
+            ("mark", _) => {}
             ("forget", _) => {
                 self.sessions.clear();
                 self.console.holder = None;
