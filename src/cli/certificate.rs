@@ -13,6 +13,7 @@ use super::table::harmless;
 use super::{Form, give};
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum Verb {
     /// Fingerprint, names, and until when it is good
     Show,

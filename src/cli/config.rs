@@ -15,6 +15,7 @@ use super::face::{Face, Failure};
 use super::{Form, give};
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum Verb {
     /// Say everything that is wrong with a configuration file; nothing is applied
     Check(Check),

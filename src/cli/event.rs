@@ -17,6 +17,7 @@ use super::time::{date, period};
 use super::{Form, give};
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum Verb {
     /// What happened, oldest first
     List(Filter),

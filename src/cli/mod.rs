@@ -79,6 +79,7 @@ struct Args {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum Noun {
     /// The board at a glance
     Status(status::Args),

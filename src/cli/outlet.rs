@@ -18,6 +18,7 @@ use super::time::ago;
 use super::{Form, give};
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum Verb {
     /// All outlets and how they stand
     List,
@@ -46,6 +47,7 @@ pub(super) struct Switch {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum PduVerb {
     /// All PDUs and whether they answer
     List,

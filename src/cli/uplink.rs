@@ -14,6 +14,7 @@ use super::time::ago;
 use super::{Form, give};
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum Verb {
     /// All uplinks and why they are as they are
     List,

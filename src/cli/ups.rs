@@ -17,6 +17,7 @@ use super::time::{ago, span};
 use super::{Form, give};
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum Verb {
     /// All UPSes: on line or on battery, charge, runtime, load
     List,

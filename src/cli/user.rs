@@ -12,6 +12,7 @@ use super::table::{Cell, Tone, columns};
 use super::{Form, give, password};
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum Verb {
     /// All users, their roles and grants
     List,

@@ -43,6 +43,8 @@ pub(super) struct Page {
 pub(super) struct Book {
     slots: Slots,
     page: Page,
+    /// The flash says already that the next number is taken: it may be given out while the page that tells of it is written.
+    spare: bool,
     /// Where an oobd of before wrote; it goes once the page stands in the slots.
     former: Option<PathBuf>,
 }
@@ -81,11 +83,17 @@ impl Book {
         Self {
             slots,
             page,
+            spare: false,
             former,
         }
     }
 
-    /// The number of a new action on these outlets, kept before it is given out.
+    /// The number that [`Book::begin`] takes next, if it is good before `begin` has ended.
+    pub(super) fn spare(&self) -> Option<u64> {
+        self.spare.then_some(self.page.next)
+    }
+
+    /// The number of a new action on these outlets, kept before this ends.
     ///
     /// # Errors
     /// The flash refuses; the number is good for this boot.
@@ -169,8 +177,14 @@ impl Book {
     }
 
     fn store(&mut self) -> io::Result<()> {
-        let bytes = serde_json::to_vec(&self.page).map_err(io::Error::other)?;
+        self.spare = false;
+        let page = Page {
+            next: self.page.next + 1,
+            ..self.page.clone()
+        };
+        let bytes = serde_json::to_vec(&page).map_err(io::Error::other)?;
         self.slots.write(&bytes)?;
+        self.spare = true;
         if let Some(former) = self.former.take() {
             // Mostly there is none.
             let _ = std::fs::remove_file(former);
@@ -200,11 +214,15 @@ mod tests {
     fn numbers_grow_and_debts_stay_over_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let mut book = Book::open(dir.path(), "rack");
+        assert_eq!(book.spare(), None, "no page tells of it yet");
         assert_eq!(book.begin(&[], Verb::On, "alice").0, 1);
+        assert_eq!(book.spare(), Some(2));
         book.owe(owed()).unwrap();
         let mut book = Book::open(dir.path(), "rack");
         assert_eq!(book.owed(), [owed()]);
-        assert_eq!(book.begin(&[], Verb::On, "alice").0, 2);
+        // 2 may have been given out when the power was cut.
+        assert_eq!(book.spare(), None);
+        assert_eq!(book.begin(&[], Verb::On, "alice").0, 3);
         book.settle("4").unwrap();
         assert_eq!(book.owed().len(), 1);
         book.settle("3").unwrap();
@@ -242,7 +260,7 @@ mod tests {
         assert!(!dir.path().join("power/rack.json").exists());
         let mut book = Book::open(dir.path(), "rack");
         assert_eq!(book.owed(), [owed()]);
-        assert_eq!(book.begin(&[], Verb::On, "alice").0, 8);
+        assert_eq!(book.begin(&[], Verb::On, "alice").0, 9);
     }
 
     #[test]
@@ -252,5 +270,6 @@ mod tests {
         let mut book = Book::open(dir.path(), "rack");
         assert!(book.owe(owed()).is_err());
         assert!(book.owed().is_empty());
+        assert_eq!(book.spare(), None);
     }
 }

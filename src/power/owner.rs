@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
 use super::act::{Act, Rules, Todo};
@@ -40,7 +41,10 @@ struct Owner {
     word: &'static str,
     address: String,
     worker: Worker,
+    /// As it stands in the flash, once `page` is there.
     book: Book,
+    /// A page of the book on its way to the flash; [`Owner::book_done`] takes it in.
+    page: Option<JoinHandle<(Book, u64)>>,
     health: Health,
     runs: Vec<Run>,
     /// What came of the last verb on each outlet.
@@ -72,6 +76,7 @@ pub(super) async fn run(
     let mut owner = Owner {
         worker,
         book,
+        page: None,
         health: Health::new(pdu.poll),
         runs: Vec::new(),
         ended: BTreeMap::new(),
@@ -183,6 +188,10 @@ impl Owner {
             // An error means that the board stops, or that the flash refuses, which the journal has said.
             let _ = intent.wait().await;
         }
+        self.book_done().await;
+        let Some(run) = self.runs.get_mut(at) else {
+            return;
+        };
         if run.act.will_owe() {
             let owed = debts::owed(run);
             if let Err(error) = self.book_owe(owed).await
@@ -354,6 +363,7 @@ impl Owner {
 
     /// Verbs that nobody follows any more are told so; a cycle whose on is owed is taken up by the next life.
     async fn part(mut self) {
+        self.book_done().await;
         for run in &mut self.runs {
             if !run.act.owes() {
                 run.act

@@ -14,6 +14,7 @@ use crate::machine::amt::IderStart;
 use crate::state::State;
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(in crate::cli) enum Verb {
     /// Give a machine a CD or a floppy or both; `machine boot NAME cd` or `usb` then starts it from there
     Insert(Insert),

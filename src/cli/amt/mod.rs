@@ -21,6 +21,7 @@ use super::time::period;
 use super::{Form, print_reply};
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum Verb {
     /// Who it is: versions, control mode, hardware, network, accounts
     Info {

@@ -25,6 +25,7 @@ use super::time::ago;
 const LAST_LINE: usize = 40;
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum Verb {
     /// All consoles and who is on them
     List,

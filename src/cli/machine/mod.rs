@@ -23,6 +23,7 @@ use super::face::{Face, Failure};
 use super::{Form, print_reply};
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum Verb {
     /// All machines and how they stand
     List,

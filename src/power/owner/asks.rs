@@ -5,6 +5,7 @@ use crate::clock::Instant;
 use crate::command::{Actor, Ask, Command, Refusal, Reply};
 use crate::config::OURS;
 use crate::power::trust;
+use crate::power::worker::Job;
 use crate::reset::Verb;
 
 impl Owner {
@@ -56,6 +57,8 @@ impl Owner {
             self.may_switch(actor, outlet, verb, cut_myself)?;
         }
         let by = actor.to_string();
+        // The device is read while the flash takes the number; nothing is asked of it before.
+        let reads = self.look_ahead(&outlets);
         let action = self.number(outlets.clone(), verb, by.clone()).await;
         let now = Instant::now();
         let mut from = now;
@@ -64,10 +67,22 @@ impl Owner {
             if verb == Verb::ForceOff {
                 self.book_settle(&outlet).await;
             }
-            self.begin(outlet, verb, by.clone(), action, from).await;
+            self.begin(outlet, verb, by.clone(), action, from, reads)
+                .await;
             from += self.pdu.stagger;
         }
         Ok(Reply::Started { action })
+    }
+
+    /// Reads the one outlet of a verb that begins, if the device is idle. Is it read now?
+    fn look_ahead(&mut self, outlets: &[String]) -> bool {
+        let keys: Vec<&str> = outlets.iter().map(String::as_str).collect();
+        let job = self.reading_for(&keys, Instant::now());
+        let looks = !self.worker.is_busy() && job != Job::Read;
+        if looks {
+            self.worker.ask(job);
+        }
+        looks
     }
 
     /// Refuses what is not there, what is busy, and what would leave the board in the dark.

@@ -4,6 +4,8 @@
 use std::io;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use super::{Act, Owner, Run, millis};
 use crate::clock::{Instant, Timestamp};
 use crate::event::Kind;
@@ -93,7 +95,7 @@ impl Owner {
             let by = self.context.name.clone();
             let outlets = vec![outlet.clone()];
             let action = self.number(outlets, Verb::On, by.clone()).await;
-            self.begin(outlet, Verb::On, by, action, now).await;
+            self.begin(outlet, Verb::On, by, action, now, false).await;
             begun = true;
         }
         self.debts_at = now + self.debts_pause;
@@ -104,17 +106,21 @@ impl Owner {
         };
     }
 
+    fn is_owed(&self, outlet: &str) -> bool {
+        let mut owed = self.book.owed().iter();
+        owed.any(|owed| owed.verb.outlet == outlet)
+    }
+
     /// A run is over: is its outlet still owed its power?
     pub(super) async fn settle(&mut self, run: &Run) {
         let outlet = &run.outlet;
-        let mut owed = self.book.owed().iter();
-        if !owed.any(|owed| owed.verb.outlet == *outlet) {
+        if !self.is_owed(outlet) {
             return;
         }
         if run.act.owes() || (run.action.verb == Verb::On && run.act.still_dark()) {
             let owed = Owed {
                 told: true,
-                ..self::owed(run)
+                ..owed(run)
             };
             if self.book_owe(owed).await.is_err() {
                 tracing::error!("the power that {outlet} is owed cannot be written down");
@@ -125,7 +131,8 @@ impl Owner {
         self.book_settle(outlet).await;
     }
 
-    /// Begins a verb: its intent is in the journal before anything is asked of the device, which is read meanwhile.
+    /// Begins a verb: its intent is in the journal before anything is asked of the device, which is read meanwhile; `reads` says
+    /// that it is read for this verb already.
     pub(super) async fn begin(
         &mut self,
         outlet: String,
@@ -133,6 +140,7 @@ impl Owner {
         by: String,
         action: u64,
         from: Instant,
+        reads: bool,
     ) {
         let intent = self.context.begin(Kind::OutletSwitching {
             pdu: self.pdu.name.clone(),
@@ -156,19 +164,38 @@ impl Owner {
             },
             act: Act::new(verb, from, self.rules()),
             began: Instant::now(),
-            reads: false,
+            reads,
             intent,
         });
     }
 
-    /// A number for a new action, whose outcome is owed from now on. Without flash it is good for this boot.
+    /// A number for a new action, whose outcome is owed from now on. Without flash it is good for this boot. It may be there before
+    /// the page is: [`Owner::book_done`] waits for that, and comes before anything is asked of the device.
     pub(super) async fn number(&mut self, outlets: Vec<String>, verb: Verb, by: String) -> u64 {
-        let begin = move |book: &mut Book| book.begin(&outlets, verb, &by);
-        let (number, stored) = self.with_book(begin).await;
-        if let Err(error) = stored {
-            tracing::error!("the number of an action cannot be kept: {error}");
+        self.book_done().await;
+        let spare = self.book.spare();
+        let mut book = self.book.clone();
+        let page = tokio::task::spawn_blocking(move || {
+            let (number, stored) = book.begin(&outlets, verb, &by);
+            if let Err(error) = stored {
+                tracing::error!("the number of an action cannot be kept: {error}");
+            }
+            (book, number)
+        });
+        if let Some(number) = spare {
+            self.page = Some(page);
+            return number;
         }
+        let (book, number) = finished(page).await;
+        self.book = book;
         number
+    }
+
+    /// Nothing of the book is on its way to the flash any more.
+    pub(super) async fn book_done(&mut self) {
+        if let Some(page) = self.page.take() {
+            (self.book, _) = finished(page).await;
+        }
     }
 
     pub(super) async fn book_owe(&mut self, owed: Owed) -> io::Result<()> {
@@ -176,6 +203,9 @@ impl Owner {
     }
 
     pub(super) async fn book_settle(&mut self, outlet: &str) {
+        if !self.is_owed(outlet) {
+            return;
+        }
         let outlet = outlet.to_owned();
         if let Err(error) = self.with_book(move |book| book.settle(&outlet)).await {
             tracing::error!("a settled debt cannot be struck out: {error}");
@@ -195,19 +225,23 @@ impl Owner {
         &mut self,
         work: impl FnOnce(&mut Book) -> T + Send + 'static,
     ) -> T {
+        self.book_done().await;
         let mut book = self.book.clone();
         let done = tokio::task::spawn_blocking(move || {
             let answer = work(&mut book);
             (book, answer)
         });
-        match done.await {
-            Ok((book, answer)) => {
-                self.book = book;
-                answer
-            }
-            // The thread pool is gone with the process.
-            Err(_) => std::future::pending().await,
-        }
+        let (book, answer) = finished(done).await;
+        self.book = book;
+        answer
+    }
+}
+
+async fn finished<T>(work: JoinHandle<T>) -> T {
+    match work.await {
+        Ok(done) => done,
+        // The thread pool is gone with the process.
+        Err(_) => std::future::pending().await,
     }
 }
 
