@@ -19,10 +19,12 @@ mod config;
 mod owner;
 mod switchboard;
 mod text;
+mod told;
 mod view;
 
 pub use config::{CertificateShown, Hidden, Trial, UserShown, UserWords};
 pub use switchboard::{Asks, Commands};
+pub use told::{Network, Past, Series};
 pub use view::{Asked, Control, Screens, View, Viewing};
 
 /// Who asks.
@@ -266,6 +268,21 @@ pub enum Command {
     RequestCertificate {
         names: Vec<String>,
     },
+    /// The networks that the radio of an uplink hears, after a look at all channels when `scan` is set, which takes some ten
+    /// seconds and slows what runs over it meanwhile. Answered by [`Reply::Networks`].
+    ListNetworks {
+        uplink: String,
+        #[serde(default)]
+        scan: bool,
+    },
+    /// Signal and traffic of the last 24 hours. Answered by [`Reply::Past`].
+    ReadUplinkHistory {
+        uplink: String,
+    },
+    /// Sensors of the last 6 hours. Answered by [`Reply::Past`].
+    ReadSensorHistory {
+        machine: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -308,6 +325,9 @@ pub enum Reply {
     CertificateRequest {
         pem: String,
     },
+    /// Known ones first, then the strongest.
+    Networks(Vec<Network>),
+    Past(Past),
 }
 
 /// Why a command was not carried out. The text is for a person.

@@ -51,6 +51,16 @@ pub fn inside(folder: &Path, name: &str) -> Option<PathBuf> {
     bare.then(|| folder.join(name))
 }
 
+/// Bytes that a network interface received and sent since it came, as the kernel counts them. Blocks for microseconds.
+#[must_use]
+pub fn traffic(interface: &str) -> [Option<u64>; 2] {
+    let folder = Path::new("/sys/class/net").join(interface);
+    ["rx_bytes", "tx_bytes"].map(|name| {
+        let text = std::fs::read_to_string(folder.join("statistics").join(name)).ok()?;
+        text.trim().parse().ok()
+    })
+}
+
 /// What [`keep`] found or made.
 #[derive(Debug)]
 pub struct Kept<T> {

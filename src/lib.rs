@@ -25,6 +25,7 @@ mod event_text;
 pub mod fact;
 pub mod fault;
 pub mod file;
+pub mod history;
 pub mod http;
 pub mod ider;
 pub mod ipmi;

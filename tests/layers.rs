@@ -110,6 +110,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("uplink/indicator", &[DEVICE, &["state"]]),
     // Tells where links have what addresses.
     ("mdns", &[DEVICE, &["state"]]),
+    // Keeps what the whole board knows for a while.
+    ("history", &[DEVICE, &["state"]]),
     // BMCs of machines.
     // Outlets are read from what the whole board knows.
     (
@@ -170,8 +172,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             DEVICE,
             DOOR,
             &[
-                "api", "bmc", "cira", "console", "control", "ider", "link", "mdns", "plain",
-                "power", "screen", "ssh", "tls", "uplink", "vnc",
+                "api", "bmc", "cira", "console", "control", "history", "ider", "link", "mdns",
+                "plain", "power", "screen", "ssh", "tls", "uplink", "vnc",
             ],
         ],
     ),

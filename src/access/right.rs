@@ -46,6 +46,7 @@ impl<'a> Right<'a> {
             Command::WriteNote { .. } => Self::WriteNote,
             Command::ReloadConfig | Command::CheckGuard => Self::Administer,
             Command::RescanUplink { .. }
+            | Command::ListNetworks { scan: true, .. }
             | Command::TakeUplinkUp { .. }
             | Command::TakeUplinkDown { .. }
             | Command::ReleaseUplink { .. } => Self::SteerUplinks,
@@ -63,6 +64,7 @@ impl<'a> Right<'a> {
             Command::ReadMachine { machine }
             | Command::ReadSensors { machine }
             | Command::ReadMachineLog { machine, .. }
+            | Command::ReadSensorHistory { machine }
             | Command::ReadBoot { machine }
             | Command::ReadMedia { machine }
             | Command::ReadBios { machine }
@@ -97,7 +99,9 @@ impl<'a> Right<'a> {
             | Command::InstallCertificate { .. }
             | Command::RemoveCertificate
             | Command::RequestCertificate { .. } => Self::Administer,
-            Command::ShowCertificate => Self::Look,
+            Command::ShowCertificate
+            | Command::ListNetworks { .. }
+            | Command::ReadUplinkHistory { .. } => Self::Look,
         }
     }
 }

@@ -17,6 +17,7 @@ mod machine;
 mod man;
 mod outlet;
 mod password;
+mod past;
 mod remote;
 mod status;
 mod support;
@@ -285,6 +286,8 @@ async fn print_reply(
             Reply::Users(users) => serde_json::json!({ "users": users }),
             Reply::Certificate(certificate) => serde_json::json!({ "certificate": certificate }),
             Reply::CertificateRequest { pem } => serde_json::json!({ "request": pem }),
+            Reply::Networks(networks) => serde_json::json!({ "networks": networks }),
+            Reply::Past(past) => serde_json::json!(past),
         };
         return face.json(&value).await;
     }
@@ -309,6 +312,14 @@ async fn print_reply(
         Reply::Config { text, .. } => face.print(&text.0).await,
         Reply::Certificate(shown) => face.print(&certificate::show(&shown)).await,
         Reply::CertificateRequest { pem } => face.print(&pem).await,
+        Reply::Networks(all) => {
+            let text = past::networks(&all, face.color);
+            face.table(&text, "no network is heard").await
+        }
+        Reply::Past(past) => {
+            let text = past::history(&past, face.color);
+            face.table(&text, "nothing was measured yet").await
+        }
         Reply::ConfigApplied {
             restarted,
             confirm_within,

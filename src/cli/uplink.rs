@@ -23,6 +23,19 @@ pub(super) enum Verb {
         /// As oobd.toml names it
         name: String,
     },
+    /// The networks that its radio hears
+    Networks {
+        /// As oobd.toml names it
+        name: String,
+        /// Look at all channels first: some ten seconds, in which what runs over the uplink is slow
+        #[arg(long)]
+        scan: bool,
+    },
+    /// Signal and traffic of the last 24 hours
+    History {
+        /// As oobd.toml names it
+        name: String,
+    },
     /// Dial now and stay up, whatever the mode says, until `auto`
     Up {
         /// As oobd.toml names it
@@ -49,6 +62,8 @@ pub(super) async fn run(
     let command = match verb {
         Verb::List => return list(form, client, face).await,
         Verb::Scan { name: uplink } => Command::RescanUplink { uplink },
+        Verb::Networks { name: uplink, scan } => Command::ListNetworks { uplink, scan },
+        Verb::History { name: uplink } => Command::ReadUplinkHistory { uplink },
         Verb::Up { name: uplink } => Command::TakeUplinkUp { uplink },
         Verb::Down { name: uplink } => Command::TakeUplinkDown { uplink },
         Verb::Auto { name: uplink } => Command::ReleaseUplink { uplink },

@@ -22,6 +22,7 @@ impl Command {
             | Self::RemoveUser { .. }
             | Self::AddMachine { .. } => "supervisor".into(),
             Self::RescanUplink { uplink }
+            | Self::ListNetworks { uplink, .. }
             | Self::TakeUplinkUp { uplink }
             | Self::TakeUplinkDown { uplink }
             | Self::ReleaseUplink { uplink } => format!("uplink.{uplink}"),
@@ -59,6 +60,7 @@ impl Command {
             }
             Self::TrustDevice { owner } => owner.clone(),
             Self::ScanAmt { .. } => "scan".into(),
+            Self::ReadUplinkHistory { .. } | Self::ReadSensorHistory { .. } => "history".into(),
             Self::ShowCertificate
             | Self::InstallCertificate { .. }
             | Self::RemoveCertificate

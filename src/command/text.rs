@@ -122,6 +122,16 @@ impl fmt::Display for Command {
             Self::InstallCertificate { .. } => f.write_str("install a certificate"),
             Self::RemoveCertificate => f.write_str("remove the installed certificate"),
             Self::RequestCertificate { .. } => f.write_str("make a request for a certificate"),
+            Self::ListNetworks { uplink, scan: true } => {
+                write!(f, "scan all channels with uplink {uplink}")
+            }
+            Self::ListNetworks { uplink, .. } => {
+                write!(f, "list the networks that uplink {uplink} hears")
+            }
+            Self::ReadUplinkHistory { uplink } => write!(f, "read the history of uplink {uplink}"),
+            Self::ReadSensorHistory { machine } => {
+                write!(f, "read the history of machine {machine}")
+            }
             Self::AskAmt { machine, ask } => write!(f, "Intel AMT of machine {machine}: {ask}"),
             Self::TrustDevice { owner } => {
                 write!(

@@ -48,7 +48,12 @@ impl House {
         // A note is an event with its actor itself; a look at what holds no secret is none.
         let told = !matches!(
             command,
-            Command::WriteNote { .. } | Command::ListUsers | Command::ShowCertificate
+            Command::WriteNote { .. }
+                | Command::ListUsers
+                | Command::ShowCertificate
+                | Command::ListNetworks { scan: false, .. }
+                | Command::ReadUplinkHistory { .. }
+                | Command::ReadSensorHistory { .. }
         );
         let who = actor.to_string();
         let answer = self.commands().send(actor, command).await;

@@ -21,7 +21,9 @@ use crate::journal::Reader;
 use crate::state::Store;
 use crate::tcp::Tunnels;
 use crate::tls::Identity;
-use crate::{api, bmc, console, control, ider, link, mdns, plain, power, screen, ssh, uplink, vnc};
+use crate::{
+    api, bmc, console, control, history, ider, link, mdns, plain, power, screen, ssh, uplink, vnc,
+};
 
 /// One owner with all of its configuration: two equal parts need no restart at a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +100,8 @@ pub enum Part {
     Indicator {
         led: Option<String>,
     },
+    /// What was measured lately.
+    History,
     Ssh {
         ssh: Ssh,
         lan_interface: String,
@@ -219,6 +223,7 @@ pub fn parts(config: &Config) -> Vec<Part> {
     parts.push(Part::Indicator {
         led: config.oob.led.clone(),
     });
+    parts.push(Part::History);
     parts.extend(config.uplinks.iter().cloned().map(|uplink| Part::Uplink {
         uplink,
         oob: config.oob.clone(),
@@ -315,6 +320,7 @@ impl Part {
             Self::Vnc { machine, .. } => format!("vnc.{machine}"),
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
             Self::Indicator { .. } => "indicator".into(),
+            Self::History => "history".into(),
             Self::Ssh { .. } => "ssh".into(),
             Self::Https { .. } => "api".into(),
             Self::Control => "control".into(),
@@ -385,6 +391,7 @@ impl Part {
             }
             Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
             Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),
+            Self::History => boxed(history::run(ctx, store.watch())),
             Self::Ssh {
                 ssh,
                 lan_interface,

@@ -251,6 +251,11 @@ impl Book {
             .collect()
     }
 
+    /// Why the last try to join this one failed.
+    pub(super) fn failure(&self, bssid: Bssid) -> Option<HotspotFault> {
+        self.pages.get(&bssid)?.failed.clone()
+    }
+
     /// Every pause is over: an operator asks for a try, or the world changed.
     pub(super) fn forgive(&mut self) {
         for page in self.pages.values_mut() {

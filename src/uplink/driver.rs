@@ -1,5 +1,6 @@
 //! Ties the uplink's pure parts (state, book of faults, scan plan) to the supplicant, the link owner, the bus and the probe. Decides nothing itself.
 
+mod asks;
 mod hears;
 
 use std::path::Path;
@@ -21,7 +22,6 @@ use super::why;
 use super::wpa::{Order, Supplicant};
 use crate::bus::Bus;
 use crate::clock::{Instant, Timestamp};
-use crate::command::{Actor, Ask, Command, Refusal, Reply};
 use crate::config::{Mode, Oob, Probe, Uplink, Wifi};
 use crate::event::Kind;
 use crate::fact::{self, Fact, Internet, UplinkPhase};
@@ -123,6 +123,7 @@ struct Owner {
     security: Option<String>,
     internet: Internet,
     shown: Option<fact::Uplink>,
+    listeners: Vec<asks::Listener>,
 }
 
 impl Owner {
@@ -177,6 +178,7 @@ impl Owner {
             security: None,
             internet: Internet::Unknown,
             shown: None,
+            listeners: vec![],
         }
     }
 
@@ -300,7 +302,8 @@ impl Owner {
 
     fn wake_at(&self) -> Instant {
         let poll = self.connecting().then_some(self.poll_at);
-        let wakes = [self.machine.wake_at(), self.plan.wake_at(), poll];
+        let listeners = self.listeners_wake_at();
+        let wakes = [self.machine.wake_at(), self.plan.wake_at(), poll, listeners];
         let far = Instant::now() + Duration::from_secs(30);
         wakes.into_iter().flatten().fold(far, Instant::min)
     }
@@ -325,6 +328,7 @@ impl Owner {
                 self.supplicant.order(Order::Signal);
             }
         }
+        self.tire(now);
         if let Some(cure) = self.plan.cure(now) {
             tracing::warn!(uplink = self.uplink.name, ?cure, "the radio yields no scan");
             match cure {
@@ -339,49 +343,6 @@ impl Owner {
         if let Some(frequencies) = self.plan.next(now) {
             self.supplicant.order(Order::Scan { frequencies });
         }
-    }
-
-    fn asked(&mut self, ask: Ask) {
-        match ask {
-            Ask::Command {
-                actor,
-                command,
-                reply,
-            } => {
-                let _ = reply.send(self.obey(&actor, &command));
-            }
-            Ask::Attach { reply, .. } => {
-                let _ = reply.send(Err(Refusal::Failed("an uplink has no console".into())));
-            }
-        }
-    }
-
-    fn obey(&mut self, actor: &Actor, command: &Command) -> Result<Reply, Refusal> {
-        let by = actor.to_string();
-        match command {
-            Command::TakeUplinkUp { .. } => self.wish = Wish::Up { by },
-            Command::TakeUplinkDown { .. } => self.wish = Wish::Down { by },
-            Command::ReleaseUplink { .. } => self.wish = Wish::AsMode,
-            Command::RescanUplink { .. } => {
-                self.book.forgive();
-                return match self.machine.state() {
-                    State::Searching | State::Failed { .. } => {
-                        self.plan.search(true, Instant::now());
-                        Ok(Reply::Said("looking for the hotspot".into()))
-                    }
-                    State::Off => Err(Refusal::Failed(
-                        "the uplink is off; take it up first".into(),
-                    )),
-                    _ => Ok(Reply::Said(self.phase().1)),
-                };
-            }
-            other => {
-                return Err(Refusal::Failed(format!("an uplink cannot do {other:?}")));
-            }
-        }
-        self.book.forgive();
-        self.want();
-        Ok(Reply::Done)
     }
 
     fn tell(&self, kind: Kind) {

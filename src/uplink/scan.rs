@@ -73,10 +73,14 @@ pub(super) struct Plan {
     failures: u32,
     yielded: Instant,
     cures: u32,
+    /// When somebody wants to know what is on air: a scan of all channels at that time, whatever the pace.
+    wanted: Option<Instant>,
 }
 
 /// Marks a scan that is not one of [`OTHERS`].
 const NO_BLOCK: usize = usize::MAX;
+/// Marks a scan that somebody wants.
+const WANTED: usize = usize::MAX - 1;
 
 impl Plan {
     #[must_use]
@@ -98,12 +102,18 @@ impl Plan {
             failures: 0,
             yielded: now,
             cures: 0,
+            wanted: None,
         }
     }
 
     pub(super) fn rest(&mut self) {
         self.pace = Pace::Rest;
-        self.running = None;
+        (self.running, self.wanted) = (None, None);
+    }
+
+    /// All channels, as soon as the scan that runs has ended.
+    pub(super) fn look_around(&mut self, now: Instant) {
+        self.wanted = self.wanted.or(Some(now));
     }
 
     /// Searches, fast again when `afresh`.
@@ -143,15 +153,30 @@ impl Plan {
     #[must_use]
     pub(super) fn wake_at(&self) -> Option<Instant> {
         match (self.pace, self.running) {
-            (Pace::Rest, _) => None,
             (_, Some((since, _))) => Some(since + SCAN_LIMIT),
-            _ => Some(self.due),
+            (Pace::Rest, None) => self.wanted,
+            _ => Some(self.wanted.map_or(self.due, |at| at.min(self.due))),
         }
     }
 
     /// The channels to scan now; an empty list means all of them.
     pub(super) fn next(&mut self, now: Instant) -> Option<Vec<u32>> {
-        if self.pace == Pace::Rest || self.running.is_some() || now < self.due {
+        // Where scans matter, `cure` finds the one that never ends.
+        if self.pace != Pace::Search
+            && self
+                .running
+                .is_some_and(|(since, _)| now >= since + SCAN_LIMIT)
+        {
+            self.running = None;
+        }
+        if self.running.is_some() {
+            return None;
+        }
+        if self.wanted.is_some_and(|at| now >= at) {
+            self.running = Some((now, WANTED));
+            return Some(vec![]);
+        }
+        if self.pace == Pace::Rest || now < self.due {
             return None;
         }
         let (list, block) = self.choose(now);
@@ -197,8 +222,11 @@ impl Plan {
 
     /// The supplicant would not start it.
     pub(super) fn busy(&mut self, now: Instant) {
-        self.running = None;
-        self.due = now + BUSY_PAUSE;
+        if let Some((_, WANTED)) = self.running.take() {
+            self.wanted = Some(now + BUSY_PAUSE);
+        } else {
+            self.due = now + BUSY_PAUSE;
+        }
     }
 
     /// The supplicant or the radio cannot do these channels.
@@ -206,6 +234,10 @@ impl Plan {
         if let Some((_, block)) = self.running.take()
             && block != NO_BLOCK
         {
+            if block == WANTED {
+                self.wanted = None;
+                return;
+            }
             self.unusable |= 1 << block;
             self.due = now;
             return;
@@ -214,9 +246,15 @@ impl Plan {
         self.due = self.due.max(now + BUSY_PAUSE);
     }
 
-    pub(super) fn done(&mut self, now: Instant) {
+    /// Scan results came. True when they are of all channels, which somebody wanted.
+    pub(super) fn done(&mut self, now: Instant) -> bool {
+        let all = matches!(self.running, Some((_, WANTED)));
+        if all {
+            self.wanted = None;
+        }
         (self.running, self.failures, self.cures, self.yielded) = (None, 0, 0, now);
         self.due = self.due.max(now + LEAST_PITCH);
+        all
     }
 
     /// What to do now about a radio that yields nothing.

@@ -36,6 +36,33 @@ export interface Uplink {
   internet: Internet;
 }
 
+/** One access point that the radio of an uplink hears. */
+export interface Network {
+  ssid: string;
+  bssid: string;
+  signal_dbm: number;
+  frequency_mhz: number;
+  security: string;
+  age_seconds: number;
+  known: boolean;
+  joined: boolean;
+  fault: string | null;
+}
+
+/** Series that end at one moment, with one pace. */
+export interface Past {
+  at: string | null;
+  every_seconds: number;
+  series: Series[];
+}
+
+export interface Series {
+  name: string;
+  unit: string;
+  values: (number | null)[];
+  total: number | null;
+}
+
 export interface ConsoleSession {
   id: number;
   user: string;

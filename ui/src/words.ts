@@ -1,5 +1,5 @@
 // What the page says, in the chosen language, and the looks that the person chose. Both are kept by the browser.
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { skew } from "./api";
 import { en, type Word } from "./words/en";
 import { fr } from "./words/fr";
@@ -38,10 +38,18 @@ effect(() => {
   document.documentElement.lang = language.value;
   keep("language", language.value);
 });
-effect(() => {
-  document.documentElement.dataset.theme = theme.value;
-  keep("theme", theme.value);
+const device = matchMedia("(prefers-color-scheme: dark)");
+const deviceDark = signal(device.matches);
+device.addEventListener("change", () => {
+  deviceDark.value = device.matches;
 });
+/** The colours in use now. */
+export const dark = computed(() => (theme.value === "auto" ? deviceDark.value : theme.value === "dark"));
+
+effect(() => {
+  document.documentElement.dataset.theme = dark.value ? "dark" : "light";
+});
+effect(() => keep("theme", theme.value));
 
 export function t(word: Word, filled: Record<string, string | number> = {}): string {
   return CATALOGUES[language.value][word].replace(/\{(\w+)\}/g, (_, name) => String(filled[name] ?? ""));

@@ -4,7 +4,6 @@
 mod page;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::State;
@@ -64,15 +63,7 @@ pub(super) async fn show(State(house): State<Arc<House>>, caller: Caller) -> Res
 }
 
 fn traffic(interfaces: &[String]) -> Traffic {
-    let read = |interface: &str, name: &str| -> Option<u64> {
-        let folder = Path::new("/sys/class/net").join(interface);
-        let text = std::fs::read_to_string(folder.join("statistics").join(name)).ok()?;
-        text.trim().parse().ok()
-    };
-    let both = |name: &String| {
-        let counts = [read(name, "rx_bytes"), read(name, "tx_bytes")];
-        (name.clone(), counts)
-    };
+    let both = |name: &String| (name.clone(), crate::file::traffic(name));
     interfaces.iter().map(both).collect()
 }
 

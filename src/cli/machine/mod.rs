@@ -57,6 +57,11 @@ pub(super) enum Verb {
         /// As oobd.toml names it
         name: String,
     },
+    /// Its sensors over the last 6 hours
+    History {
+        /// As oobd.toml names it
+        name: String,
+    },
     /// Its own log, newest last
     Log(Log),
     /// Drives that its controller plays: shown, filled, emptied
@@ -188,6 +193,7 @@ pub(super) async fn run(
         },
         Verb::Boot { name: machine, .. } => Command::ReadBoot { machine },
         Verb::Sensors { name: machine } => Command::ReadSensors { machine },
+        Verb::History { name: machine } => Command::ReadSensorHistory { machine },
         Verb::Media { name, words, slot } => media(name, &words, slot)?,
         Verb::Bios {
             name: machine,

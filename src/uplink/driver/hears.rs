@@ -39,7 +39,10 @@ impl Owner {
             Report::Scan(ScanAnswer::Started) => {}
             Report::Scan(ScanAnswer::Busy) => self.plan.busy(now),
             Report::Scan(ScanAnswer::Refused) => self.plan.failed(now),
-            Report::Rows(rows) => self.look(&rows, now),
+            Report::Rows(rows) => {
+                self.tell_networks(&rows);
+                self.look(&rows, now);
+            }
             Report::Status(status) => self.compare(status),
             Report::Signal(dbm) => {
                 self.signal_dbm = Some(dbm);
@@ -63,7 +66,9 @@ impl Owner {
         };
         match event {
             wpa::Event::ScanResults => {
-                self.plan.done(now);
+                if self.plan.done(now) {
+                    self.scanned_all();
+                }
                 self.supplicant.order(Order::List);
             }
             wpa::Event::ScanFailed { code: EBUSY } => self.plan.busy(now),
@@ -110,7 +115,7 @@ impl Owner {
         }
     }
 
-    fn joined(&self) -> Option<Bssid> {
+    pub(super) fn joined(&self) -> Option<Bssid> {
         match self.machine.state() {
             State::Leasing { target, .. } | State::Up { target, .. } => Some(target.bssid),
             _ => None,

@@ -101,10 +101,46 @@ pub fn judge(flags: &str, wifi: &Wifi) -> Result<Method, HotspotFault> {
     }
 }
 
+/// What these flags offer, in the words that phones use.
+#[must_use]
+pub fn word(flags: &str) -> &'static str {
+    let has = |word: &str| flags.contains(word);
+    let psk = ["[WPA2-PSK", "[RSN-PSK", "+PSK"].iter().any(|w| has(w));
+    match () {
+        () if has("SAE") && psk => "WPA2/WPA3",
+        () if has("SAE") => "WPA3",
+        () if psk => "WPA2",
+        () if has("EAP") => "802.1X",
+        () if has("OWE") => "OWE",
+        () if has("[WPA-") => "WPA",
+        () if has("[WEP") => "WEP",
+        () if has("[WPA2") || has("[RSN") => "other",
+        () => "open",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Secret;
+
+    #[test]
+    fn flags_have_a_word() {
+        for (flags, wanted) in [
+            ("[WPA2-PSK-CCMP][ESS]", "WPA2"),
+            ("[WPA-PSK-TKIP][WPA2-PSK-CCMP][ESS]", "WPA2"),
+            ("[WPA2-PSK+SAE-CCMP][ESS]", "WPA2/WPA3"),
+            ("[WPA2-SAE-CCMP][ESS]", "WPA3"),
+            ("[WPA2-EAP-CCMP][ESS]", "802.1X"),
+            ("[WPA2-OWE-CCMP][ESS]", "OWE"),
+            ("[WPA-PSK-TKIP][ESS]", "WPA"),
+            ("[WEP][ESS]", "WEP"),
+            ("[ESS]", "open"),
+            ("", "open"),
+        ] {
+            assert_eq!(word(flags), wanted, "{flags}");
+        }
+    }
 
     fn wifi(sae: Sae, open: bool) -> Wifi {
         Wifi {

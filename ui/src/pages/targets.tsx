@@ -1,11 +1,13 @@
 // Everything that can be rescued: the list, and the page of each.
 import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
 import { state } from "../api";
 import { later } from "../parts/later";
 import { MachinePower, OutletPower, Standing } from "../parts/power";
+import { amount, Curve, usePast } from "../parts/past";
 import { Card, Icon, Mark, type Tone, useTick } from "../parts/small";
 import { Go } from "../route";
-import type { Console, DevicePhase, Pdu, State, Ups } from "../types";
+import type { Console, DevicePhase, Machine, Past, Pdu, Sensor, State, Ups } from "../types";
 import { age, span, t } from "../words";
 
 const Terminal = later(() => import("../console/page"));
@@ -229,6 +231,41 @@ export function PduPage({ name }: { name: string }) {
   );
 }
 
+/** One line of a sensor; a touch shows how it came to this. */
+function SensorRow({ one, past }: { one: Sensor; past: Past | null }) {
+  const kept = past?.series.find((series) => series.name === one.name);
+  const series = kept ?? { name: one.name, unit: one.unit, values: [], total: null };
+  const [shown, setShown] = useState(false);
+  const words = (
+    <>
+      <Mark tone={({ ok: "good", warning: "warn", critical: "bad", unknown: "idle" } as const)[one.health]} />
+      <span class="grow">{one.name}</span>
+      <span>{one.value === null ? one.text : amount(one.value, one.unit)}</span>
+    </>
+  );
+  if (!past || (!kept && one.value === null)) return <li class="row sensor">{words}</li>;
+  return (
+    <li>
+      <details class="folded" open={shown} onToggle={(event) => setShown(event.currentTarget.open)}>
+        <summary class="row sensor">{words}</summary>
+        {shown ? <Curve past={past} series={series} now={one.value} /> : null}
+      </details>
+    </li>
+  );
+}
+
+function Sensors({ machine }: { machine: Machine }) {
+  const past = usePast({ ReadSensorHistory: { machine: machine.name } });
+  if (machine.sensors.length === 0) return <p class="quiet">{t("noSensors")}</p>;
+  return (
+    <ul class="rows">
+      {machine.sensors.map((one) => (
+        <SensorRow key={one.name} one={one} past={past} />
+      ))}
+    </ul>
+  );
+}
+
 export function MachinePage({ name }: { name: string }) {
   useTick();
   const now = state.value;
@@ -251,31 +288,7 @@ export function MachinePage({ name }: { name: string }) {
         </Card>
         {found.outlets.length ? <Card title={t("outlets")}>{outletsOf(now, found.outlets)}</Card> : null}
         <Card title={t("sensors")}>
-          {found.sensors.length ? (
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">{t("name")}</th>
-                  <th scope="col">{t("value")}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {found.sensors.map((one) => (
-                  <tr key={one.name}>
-                    <td>
-                      <Mark
-                        tone={({ ok: "good", warning: "warn", critical: "bad", unknown: "idle" } as const)[one.health]}
-                      />
-                      {one.name}
-                    </td>
-                    <td>{one.value === null ? one.text : `${one.value} ${one.unit}`}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          ) : (
-            <p class="quiet">{t("noSensors")}</p>
-          )}
+          <Sensors machine={found} />
         </Card>
       </div>
     </>

@@ -1,36 +1,30 @@
 // The ways out, the LAN, and the guard that keeps the board from being a gateway.
+import { useState } from "preact/hooks";
 import { command, mayChange, state } from "../api";
 import { Hold } from "../parts/hold";
-import { Card, Fault, Mark, useTask, useTick } from "../parts/small";
+import { Networks } from "../parts/networks";
+import { bytes, Curve, usePast } from "../parts/past";
+import { Bars, Card, Fault, Mark, useTask, useTick } from "../parts/small";
 import { PHASES } from "../parts/strip";
 import type { Link, Uplink } from "../types";
 import { age, t } from "../words";
-
-/** Bars as phones have them: −55 dBm is four, −85 none. */
-function Bars({ dbm }: { dbm: number }) {
-  const bars = Math.max(0, Math.min(4, Math.round((dbm + 88) / 8)));
-  return (
-    <span>
-      <svg class="bars" viewBox="0 0 20 14" aria-hidden="true">
-        {[0, 1, 2, 3].map((n) => (
-          <rect key={n} class={n < bars ? "on" : ""} x={n * 5} y={10 - n * 3} width="3.5" height={4 + n * 3} rx="1" />
-        ))}
-      </svg>
-      {`${dbm} dBm`.replace("-", "−")}
-    </span>
-  );
-}
 
 function One({ uplink }: { uplink: Uplink }) {
   const [fault, running, run] = useTask();
   const [tone, phase] = PHASES[uplink.phase];
   const give = (name: string) => () => run(() => command({ [name]: { uplink: uplink.name } }));
+  const past = usePast({ ReadUplinkHistory: { uplink: uplink.name } });
+  const [hears, setHears] = useState(false);
+  const [signal, ...traffic] = past?.series ?? [];
   const facts: [Parameters<typeof t>[0], preact.ComponentChildren][] = [];
   if (uplink.ssid) facts.push(["network", uplink.ssid]);
   if (uplink.signal_dbm !== null) facts.push(["signal", <Bars dbm={uplink.signal_dbm} />]);
   if (uplink.security) facts.push(["security", uplink.security]);
   if (uplink.address) facts.push(["address", uplink.address]);
   facts.push(["internet", t(({ yes: "yes", no: "no", unknown: "unknown" } as const)[uplink.internet])]);
+  for (const one of traffic) {
+    if (one.total) facts.push([one.name === "sent" ? "sentBytes" : "received", bytes(one.total)]);
+  }
   return (
     <Card
       title={uplink.name}
@@ -52,6 +46,7 @@ function One({ uplink }: { uplink: Uplink }) {
           </div>
         ))}
       </dl>
+      {past && signal ? <Curve past={past} series={signal} now={uplink.signal_dbm} /> : null}
       {mayChange() ? (
         <div class="row">
           <button type="button" disabled={running} onClick={give("RescanUplink")}>
@@ -67,6 +62,12 @@ function One({ uplink }: { uplink: Uplink }) {
         </div>
       ) : null}
       <Fault text={fault} />
+      {uplink.kind === "wifi" ? (
+        <details class="folded" open={hears} onToggle={(event) => setHears(event.currentTarget.open)}>
+          <summary>{t("networks")}</summary>
+          {hears ? <Networks uplink={uplink.name} /> : null}
+        </details>
+      ) : null}
     </Card>
   );
 }

@@ -42,6 +42,21 @@ export function Icon({ name }: { name: keyof typeof ICONS }) {
   );
 }
 
+/** Bars as phones have them: −55 dBm is four, −85 none. */
+export function Bars({ dbm }: { dbm: number }) {
+  const bars = Math.max(0, Math.min(4, Math.round((dbm + 88) / 8)));
+  return (
+    <span>
+      <svg class="bars" viewBox="0 0 20 14" aria-hidden="true">
+        {[0, 1, 2, 3].map((n) => (
+          <rect key={n} class={n < bars ? "on" : ""} x={n * 5} y={10 - n * 3} width="3.5" height={4 + n * 3} rx="1" />
+        ))}
+      </svg>
+      {`${dbm} dBm`.replace("-", "−")}
+    </span>
+  );
+}
+
 export function Time({ at }: { at: string }) {
   return (
     <time dateTime={at} title={at}>
