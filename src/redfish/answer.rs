@@ -4,6 +4,7 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::message::Message;
+use super::tasks::Begun;
 
 /// The success of a handler.
 pub(super) enum Answer {
@@ -17,6 +18,10 @@ pub(super) enum Answer {
     },
     /// Done. After a PATCH the resource is shown, with these messages about what was not.
     Done(Vec<Message>),
+    /// A verb is under way; its outcome comes to the state.
+    Begun(Begun),
+    /// A task of this number goes on with it.
+    Accepted(u64),
     /// Something that is no resource.
     Raw(Response),
 }

@@ -16,8 +16,10 @@ use crate::api::{self, Caller, Guest, House};
 
 use super::answer::Answer;
 use super::call::Call;
+use super::later::{self, Patience};
 use super::message::Message;
 use super::query::{Expand, Query};
+use super::resource::{task, task_monitor};
 use super::table::{self, Handler, Need, Resource, Verb};
 use super::view::View;
 use super::wrong::Wrong;
@@ -205,7 +207,8 @@ async fn show(
             put(&mut response, header::ALLOW, &resource.allow());
             return Ok(response);
         }
-        Answer::Done(_) | Answer::Created { .. } => {
+        Answer::Accepted(task) => return accepted(call, task).await,
+        Answer::Done(_) | Answer::Created { .. } | Answer::Begun(_) => {
             return Err(Wrong::internal("a GET that made something"));
         }
     };
@@ -257,7 +260,7 @@ async fn only(
 async fn change(
     mut call: Call,
     resource: &'static Resource,
-    verb: &Verb,
+    verb: &'static Verb,
     headers: &HeaderMap,
     bytes: &Bytes,
 ) -> Result<Response, Wrong> {
@@ -281,7 +284,14 @@ async fn change(
             return Err(Wrong::bad("NoOperation", &[]));
         }
     }
-    let mut response = match run(&call, verb).await? {
+    let is_action = verb.method == "POST" && resource.kind.is_empty();
+    let answer = if is_action {
+        later::run(&call, verb, Patience::of(headers)).await?
+    } else {
+        run(&call, verb).await?
+    };
+    let mut response = match answer {
+        Answer::Accepted(task) => accepted(&call, task).await?,
         Answer::Created {
             location,
             headers,
@@ -309,7 +319,7 @@ async fn change(
             annotate(&mut value, &messages);
             body(StatusCode::OK, resource, &value, &tag)
         }
-        Answer::Done(_) => StatusCode::NO_CONTENT.into_response(),
+        Answer::Done(_) | Answer::Begun(_) => StatusCode::NO_CONTENT.into_response(),
         Answer::Shown(value) => (StatusCode::OK, Json(value)).into_response(),
         Answer::Raw(response) => response,
     };
@@ -336,7 +346,23 @@ fn object(bytes: &Bytes) -> Result<Map<String, Value>, Wrong> {
     }
 }
 
-async fn run(call: &Call, verb: &Verb) -> Result<Answer, Wrong> {
+/// A task goes on with it: what stands in the task, and where its end will be.
+async fn accepted(call: &Call, task: u64) -> Result<Response, Wrong> {
+    let place = task::address(task);
+    let value = read(call, &place).await?;
+    let found = place.strip_prefix(uri::ROOT).and_then(table::find);
+    let (resource, _) = found.ok_or_else(|| Wrong::missing(&place))?;
+    let mut response = body(StatusCode::ACCEPTED, resource, &value, &tag_of(&value));
+    put(
+        &mut response,
+        header::LOCATION,
+        &task_monitor::address(task),
+    );
+    put(&mut response, header::RETRY_AFTER, task_monitor::RETRY);
+    Ok(response)
+}
+
+pub(super) async fn run(call: &Call, verb: &Verb) -> Result<Answer, Wrong> {
     match verb.handler {
         Handler::Show(show) => show(call).map(Answer::Shown),
         Handler::Ask(ask) => ask(call).await,

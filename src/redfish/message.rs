@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 /// The version of `Base` whose keys these are.
 pub(super) const BASE: &str = "Base.1.19";
+/// The version of `TaskEvent` whose keys these are.
+pub(super) const TASK: &str = "TaskEvent.1.0";
 /// Our own registry, for what `Base` has no key for.
 pub(super) const OWN: &str = "Oobd.1.0";
 
@@ -205,6 +207,22 @@ pub(super) const BASES: &[Template] = &[
     ),
 ];
 
+/// What is used of `TaskEvent`.
+pub(super) const TASKS: &[Template] = &[
+    fine("TaskStarted", "The task %1 has begun."),
+    fine("TaskCompletedOK", "The task %1 is over, and went well."),
+    warning(
+        "TaskCompletedWarning",
+        "The task %1 is over, with a warning.",
+        "See the other messages of the task.",
+    ),
+    critical(
+        "TaskAborted",
+        "The task %1 did not reach its end.",
+        "See the other messages of the task.",
+    ),
+];
+
 /// Our own.
 pub(super) const OWNS: &[Template] = &[
     critical(
@@ -218,30 +236,40 @@ pub(super) const OWNS: &[Template] = &[
         "Read the state of the resource before anything is asked again.",
     ),
     fine("Event", "%1: %3"),
+    warning(
+        "Unconfirmed",
+        "It was done, and does not show yet: %1.",
+        "Read the state of the resource.",
+    ),
+    critical(
+        "CutOff",
+        "The board stopped while this was under way. What came of it is not known.",
+        "Read the state of the resource before anything is asked again.",
+    ),
 ];
 
 /// A message with its arguments.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     template: Template,
-    own: bool,
+    registry: &'static str,
     args: Vec<String>,
     related: Option<String>,
 }
 
 impl Message {
-    /// A message of `Base`, or else of our own registry. A key that neither has is a slip of ours, and reads as
+    /// A message of `Base`, of `TaskEvent` or of our own registry. A key that none has is a slip of ours, and reads as
     /// `GeneralError`; a test looks for them.
     pub(super) fn new(key: &str, args: &[&str]) -> Self {
-        let find = |table: &'static [Template]| table.iter().find(|one| one.key == key);
-        let (template, own) = match (find(BASES), find(OWNS)) {
-            (Some(template), _) => (*template, false),
-            (None, Some(template)) => (*template, true),
-            (None, None) => (BASES[1], false),
-        };
+        let tables = [(BASE, BASES), (TASK, TASKS), (OWN, OWNS)];
+        let found = tables.iter().find_map(|(registry, table)| {
+            let template = table.iter().find(|one| one.key == key)?;
+            Some((*registry, *template))
+        });
+        let (registry, template) = found.unwrap_or((BASE, BASES[1]));
         Self {
             template,
-            own,
+            registry,
             args: args.iter().map(ToString::to_string).collect(),
             related: None,
         }
@@ -255,8 +283,7 @@ impl Message {
     }
 
     pub(super) fn id(&self) -> String {
-        let registry = if self.own { OWN } else { BASE };
-        format!("{registry}.{}", self.template.key)
+        format!("{}.{}", self.registry, self.template.key)
     }
 
     pub(super) fn text(&self) -> String {

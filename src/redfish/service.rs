@@ -1,4 +1,4 @@
-//! What the Redfish service keeps between requests: whose turn it is to change a resource, and who gets events. Subscriptions survive
+//! What the Redfish service keeps between requests: whose turn it is to change a resource, who gets events, and the tasks. Subscriptions survive
 //! a restart; streams end with their connection.
 
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::file::Slots;
 
 use super::record::Filter;
+use super::tasks::Tasks;
 
 /// Resources are spread over so many turnstiles.
 const TURNS: u64 = 16;
@@ -102,6 +103,7 @@ impl Listed {
 pub(crate) struct Service {
     /// Of two changes that both say `If-Match`, the second is compared with what the first has made.
     turns: Vec<Semaphore>,
+    pub(super) tasks: Tasks,
     table: Mutex<Table>,
     slots: Mutex<Slots>,
 }
@@ -123,6 +125,7 @@ impl Service {
             .map(|(id, push)| (id, entry(Kind::Push(Box::new(push)))));
         Self {
             turns: (0..TURNS).map(|_| Semaphore::new(1)).collect(),
+            tasks: Tasks::open(state),
             table: Mutex::new(Table {
                 last,
                 entries: entries.collect(),

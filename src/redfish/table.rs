@@ -200,6 +200,12 @@ pub(super) const TABLE: &[Resource] = &[
         show!(Login, event_service::show), ask!("PATCH", ConfigureSelf, event_service::change),
         ask!("DELETE", ConfigureSelf, event_service::unsubscribe)),
 
+    resource!("/TaskService", "TaskService.v1_3_0.TaskService", show!(Login, task_service::show)),
+    resource!("/TaskService/Tasks", "TaskCollection.TaskCollection", show!(Login, task::list)),
+    resource!("/TaskService/Tasks/{task}", "Task.v1_7_4.Task",
+        show!(Login, task::show), ask!("DELETE", ConfigureSelf, task::forget)),
+    resource!("/TaskService/TaskMonitors/{task}", "", ask!("GET", Login, task_monitor::show)),
+
     resource!("/Registries", "MessageRegistryFileCollection.MessageRegistryFileCollection", show!(Login, registry::list)),
     resource!("/Registries/{registry}", "MessageRegistryFile.v1_1_5.MessageRegistryFile", show!(Login, registry::show)),
     resource!("/Registries/Oobd/Messages", "MessageRegistry.v1_8_0.MessageRegistry", show!(Login, registry::messages)),

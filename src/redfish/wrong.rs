@@ -9,6 +9,7 @@ use crate::api::Fault;
 use crate::command::{Refusal, Reply};
 
 use super::message::Message;
+use super::tasks::End;
 
 /// Why a request is not fulfilled.
 #[derive(Clone, Debug)]
@@ -113,6 +114,16 @@ impl From<Fault> for Wrong {
                 }
             }
             _ => Self::new(status, "Refused", &[&text]),
+        }
+    }
+}
+
+/// What it is at the end of a task.
+impl From<Wrong> for End {
+    fn from(wrong: Wrong) -> Self {
+        Self {
+            status: wrong.status,
+            messages: wrong.messages,
         }
     }
 }

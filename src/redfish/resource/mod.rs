@@ -30,6 +30,9 @@ pub(super) mod serial;
 pub(super) mod service_root;
 pub(super) mod session;
 pub(super) mod system;
+pub(super) mod task;
+pub(super) mod task_monitor;
+pub(super) mod task_service;
 pub(super) mod thermal;
 pub(super) mod ups;
 

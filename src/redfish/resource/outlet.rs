@@ -9,6 +9,7 @@ use crate::state::State;
 
 use super::super::answer::Answer;
 use super::super::call::Call;
+use super::super::tasks::{Begun, Target};
 use super::super::uri;
 use super::super::wrong::Wrong;
 use super::system;
@@ -107,7 +108,14 @@ pub(in super::super) async fn control(call: &Call) -> Result<Answer, Wrong> {
         cut_myself: false,
     };
     match call.act(command).await? {
-        Reply::Started { .. } | Reply::Done => Ok(Answer::done()),
+        Reply::Started { action } => Ok(Answer::Begun(Begun {
+            target: Target::Outlet {
+                pdu: pdu.name.clone(),
+                outlet: outlet.key.clone(),
+            },
+            action,
+        })),
+        Reply::Done => Ok(Answer::done()),
         other => Err(Wrong::unfit(&other)),
     }
 }

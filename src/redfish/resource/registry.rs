@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::super::call::Call;
-use super::super::message::{BASE, OWN, OWNS};
+use super::super::message::{BASE, OWN, OWNS, TASK};
 use super::super::table::TABLE;
 use super::super::uri;
 use super::super::wrong::Wrong;
@@ -15,16 +15,17 @@ const OOBD: &str = "Oobd";
 
 #[allow(clippy::unnecessary_wraps, reason = "all handlers are alike")]
 pub(in super::super) fn list(_call: &Call) -> Result<Value, Wrong> {
-    let members = ["Base", OOBD].map(|name| uri::at(&["Registries", name]));
+    let members = ["Base", "TaskEvent", OOBD].map(|name| uri::at(&["Registries", name]));
     Ok(super::collection("Message registries", members))
 }
 
 pub(in super::super) fn show(call: &Call) -> Result<Value, Wrong> {
     let (registry, location) = match call.id(0) {
-        "Base" => {
-            let published = format!("https://redfish.dmtf.org/registries/{BASE}.0.json");
+        name @ ("Base" | "TaskEvent") => {
+            let registry = if name == "Base" { BASE } else { TASK };
+            let published = format!("https://redfish.dmtf.org/registries/{registry}.0.json");
             (
-                BASE,
+                registry,
                 json!({ "Language": "en", "PublicationUri": published }),
             )
         }

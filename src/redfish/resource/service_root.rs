@@ -32,6 +32,7 @@ pub(in super::super) fn show(_call: &Call) -> Result<Value, Wrong> {
         "Chassis": uri::to(&["Chassis"]),
         "PowerEquipment": uri::to(&["PowerEquipment"]),
         "EventService": uri::to(&["EventService"]),
+        "Tasks": uri::to(&["TaskService"]),
         "Registries": uri::to(&["Registries"]),
         "JsonSchemas": uri::to(&["JsonSchemas"]),
         "Links": {

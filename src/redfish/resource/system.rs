@@ -10,6 +10,7 @@ use crate::state::State;
 use super::super::answer::Answer;
 use super::super::call::Call;
 use super::super::message::Message;
+use super::super::tasks::{Begun, Target};
 use super::super::uri;
 use super::super::wrong::Wrong;
 use super::{bios, boot, machine_log, media, outlet};
@@ -170,7 +171,11 @@ pub(in super::super) async fn reset(call: &Call) -> Result<Answer, Wrong> {
         cut_myself: false,
     };
     match call.act(command).await? {
-        Reply::Started { .. } | Reply::Done => Ok(Answer::done()),
+        Reply::Started { action } => Ok(Answer::Begun(Begun {
+            target: Target::Machine(machine.name.clone()),
+            action,
+        })),
+        Reply::Done => Ok(Answer::done()),
         other => Err(Wrong::unfit(&other)),
     }
 }
