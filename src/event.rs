@@ -531,4 +531,11 @@ pub enum Kind {
         /// Where it is from, as in `installed`.
         origin: String,
     },
+    /// Another host of a link has the name that the board tells there; it tells this one now.
+    NameTaken {
+        interface: String,
+        name: String,
+        by: String,
+        now: String,
+    },
 }

@@ -265,6 +265,15 @@ impl fmt::Display for Kind {
                 f,
                 "a new HTTPS certificate was made, the old one lies in {file}: {reason}"
             ),
+            Self::NameTaken {
+                interface,
+                name,
+                by,
+                now,
+            } => write!(
+                f,
+                "{by} is called {name}.local already: on {interface} this board is found as {now}.local"
+            ),
             Self::CertificateChanged {
                 by,
                 fingerprint,

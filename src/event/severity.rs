@@ -91,6 +91,7 @@ impl Kind {
             | Self::ConfigChanged { .. }
             | Self::ConfigConfirmed { .. }
             | Self::CertificateChanged { .. }
+            | Self::NameTaken { .. }
             | Self::CommandGiven { .. } => Severity::Notice,
             Self::LinkUp { .. }
             | Self::LinkAdded { .. }

@@ -1,9 +1,13 @@
 //! Questions of DNS-SD (RFC 6763) and what this board answers on one interface. Pure.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use simple_dns::rdata::{A, AAAA, PTR, RData, SRV, TXT};
-use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, ResourceRecord, SimpleDnsError};
+use simple_dns::{
+    CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, ResourceRecord, SimpleDnsError,
+};
+
+use super::claim::Contest;
 
 /// How long others keep what names this host (RFC 6762 §10), and what names its services.
 const HOST_TTL: u32 = 120;
@@ -110,6 +114,107 @@ pub(super) fn answer(packet: &[u8], told: &Told, legacy: bool) -> Option<Answer>
     })
 }
 
+/// The question whether anybody has these names, and what this board would say of them (RFC 6762 §8.1).
+pub(super) fn probe(told: &Told) -> Option<Vec<u8>> {
+    let mut packet = Packet::new_query(0);
+    packet.name_servers = unique(told).ok()?;
+    for record in &packet.name_servers {
+        let asked = &mut packet.questions;
+        if !asked.iter().any(|one| one.qname == record.name) {
+            let class = QCLASS::CLASS(CLASS::IN);
+            asked.push(Question::new(record.name.clone(), QTYPE::ANY, class, true));
+        }
+    }
+    // Not to be thrown out of caches: it is no answer.
+    for record in &mut packet.name_servers {
+        record.cache_flush = false;
+    }
+    packet.build_bytes_vec_compressed().ok()
+}
+
+/// Everything, unasked. `gone`: that it is no longer so.
+pub(super) fn announcement(told: &Told, gone: bool) -> Option<Vec<u8>> {
+    let mut packet = Packet::new_reply(0);
+    packet.set_flags(PacketFlag::AUTHORITATIVE_ANSWER);
+    packet.answers = records(told).ok()?;
+    packet.answers.retain(|one| one.name.to_string() != TYPES);
+    if gone {
+        for record in &mut packet.answers {
+            record.ttl = 0;
+        }
+    }
+    packet.build_bytes_vec_compressed().ok()
+}
+
+/// Whether a packet of somebody else lays claim to a name that is told here. `ours` are the addresses of the whole board, which
+/// may stand on the link twice.
+pub(super) fn contest(packet: &[u8], told: &Told, ours: &[IpAddr]) -> Option<Contest> {
+    let packet = Packet::parse(packet).ok()?;
+    let mine = unique(told).ok()?;
+    let is_ours = |record: &ResourceRecord<'_>| match &record.rdata {
+        RData::A(a) => ours.contains(&Ipv4Addr::from(a.address).into()),
+        RData::AAAA(a) => ours.contains(&Ipv6Addr::from(a.address).into()),
+        _ => false,
+    };
+    let names = |record: &&ResourceRecord<'_>| mine.iter().any(|one| same(&one.name, &record.name));
+    let told_so = |record: &&ResourceRecord<'_>| {
+        mine.iter()
+            .any(|one| same(&one.name, &record.name) && one.rdata == record.rdata)
+    };
+    if packet.has_flags(PacketFlag::RESPONSE) {
+        let said = packet.answers.iter().chain(&packet.additional_records);
+        let mut foreign = said.filter(|record| {
+            let host = matches!(
+                record.rdata,
+                RData::A(_) | RData::AAAA(_) | RData::SRV(_) | RData::TXT(_)
+            );
+            host && record.ttl > 0 && names(record) && !told_so(record) && !is_ours(record)
+        });
+        return foreign.next().map(|_| Contest::Taken);
+    }
+    let rival: Vec<_> = packet.name_servers.iter().filter(names).collect();
+    if rival.iter().any(|record| is_ours(record)) {
+        return None;
+    }
+    // The first name of both that stands for something else decides, on both sides the same way.
+    let mut names: Vec<String> = rival.iter().map(|one| one.name.to_string()).collect();
+    names
+        .iter_mut()
+        .for_each(|name| name.make_ascii_lowercase());
+    names.sort();
+    let of = |name: &str, one: &ResourceRecord<'_>| one.name.to_string().eq_ignore_ascii_case(name);
+    let orders = names.iter().map(|name| {
+        let theirs = rival.iter().copied().filter(|one| of(name, one));
+        let here = mine.iter().filter(|one| of(name, one));
+        order(theirs).cmp(&order(here))
+    });
+    let first = orders.into_iter().find(|order| order.is_ne())?;
+    first.is_gt().then_some(Contest::Behind)
+}
+
+/// What two hosts compare that probe for one name at the same time (RFC 6762 §8.2): class, type and bytes of each record.
+fn order<'a>(records: impl Iterator<Item = &'a ResourceRecord<'a>>) -> Vec<(u16, Vec<u8>)> {
+    let key = |record: &ResourceRecord<'a>| {
+        let mut packet = Packet::new_query(0);
+        let mut bare = record.clone();
+        bare.name = Name::new("x").ok()?;
+        packet.answers.push(bare);
+        // Header, one label, type, class, TTL and length come before the bytes.
+        let bytes = packet.build_bytes_vec().ok()?.split_off(12 + 3 + 10);
+        Some((u16::from(record.rdata.type_code()), bytes))
+    };
+    let mut keys: Vec<_> = records.filter_map(key).collect();
+    keys.sort();
+    keys
+}
+
+/// What only this board may say: all but the pointers, which many share.
+fn unique(told: &Told) -> Result<Vec<ResourceRecord<'static>>, SimpleDnsError> {
+    let mut all = records(told)?;
+    all.retain(|record| !matches!(record.rdata, RData::PTR(_)));
+    Ok(all)
+}
+
 fn same(one: &Name<'_>, other: &Name<'_>) -> bool {
     one.to_string().eq_ignore_ascii_case(&other.to_string())
 }
@@ -156,7 +261,7 @@ fn records(told: &Told) -> Result<Vec<ResourceRecord<'static>>, SimpleDnsError> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use simple_dns::{Question, TYPE};
+    use simple_dns::TYPE;
 
     fn told() -> Told {
         Told {
@@ -193,6 +298,45 @@ mod tests {
         assert_eq!(answer(&known, &told(), false), None);
         let types = answer(&ask(TYPES, TYPE::PTR, &[]), &told(), false).unwrap();
         assert_eq!(Packet::parse(&types.bytes).unwrap().answers.len(), 2);
+    }
+
+    #[test]
+    fn who_says_the_same_name_contests_it() {
+        let other = Told {
+            addresses: vec!["10.0.0.9".parse().unwrap()],
+            ..told()
+        };
+        let here = told().addresses;
+        let hears = |packet: &[u8], told: &Told| contest(packet, told, &here);
+        let said = announcement(&other, false).unwrap();
+        assert_eq!(hears(&said, &told()), Some(Contest::Taken));
+        // The same from another interface of this board, our own words, a goodbye, another name.
+        assert_eq!(contest(&said, &told(), &other.addresses), None);
+        let own = announcement(&told(), false).unwrap();
+        assert_eq!(hears(&own, &told()), None);
+        assert_eq!(hears(&announcement(&other, true).unwrap(), &told()), None);
+        let renamed = Told {
+            device: "rack7-2".into(),
+            ..other.clone()
+        };
+        let said = announcement(&renamed, false).unwrap();
+        assert_eq!(hears(&said, &told()), None);
+        // Two that probe at the same time: the later in order goes on, and it is the same on both sides.
+        let theirs = probe(&other).unwrap();
+        assert_eq!(hears(&theirs, &told()), Some(Contest::Behind));
+        let ours = probe(&told()).unwrap();
+        assert_eq!(contest(&ours, &other, &other.addresses), None);
+        assert_eq!(hears(&ours, &told()), None);
+        for garbage in [&b""[..], b"\0", &[0xff; 40], &[0xc0; 512]] {
+            assert_eq!(hears(garbage, &told()), None);
+        }
+        // A probe is a question like any other: who has the name answers it, to who asks alone.
+        let defence = answer(&theirs, &told(), false).unwrap();
+        assert!(defence.alone);
+        assert_eq!(
+            contest(&defence.bytes, &other, &other.addresses),
+            Some(Contest::Taken)
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! mDNS and DNS-SD on the LAN and on hotspots, so that people find the board by its name. Answers and asks nothing; never speaks on
-//! another interface. docs/design.md §4.
+//! another interface. A name that another host of the link has is left to it. docs/design.md §4.
 
 mod answer;
+mod claim;
 mod socket;
 
 use std::convert::Infallible;
@@ -10,20 +11,28 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures::future::select_all;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::clock::Instant;
+use crate::event::Kind;
 use crate::state::State;
 use crate::supervisor::context::Context;
 
 use answer::Told;
+use claim::{Claim, Say};
 use socket::{Ear, PORT};
 
 /// How often links are looked at: the state changes far more often than they do.
 const LOOK: Duration = Duration::from_secs(3);
 /// Longest packet that is read; a question has some hundred bytes.
 const LONGEST: usize = 9000;
+/// Probing begins at random within this time: what is switched on together does not speak together.
+const JITTER_MS: u32 = 250;
+/// Without anything to say.
+const LONG: Duration = Duration::from_secs(3600);
 /// Answers at once, and per second after that: a link full of phones asks less.
 const BURST: u32 = 20;
 const PER_SECOND: u32 = 10;
@@ -54,26 +63,49 @@ pub async fn run(
         format!("version={}", env!("CARGO_PKG_VERSION")),
         format!("model={}", model()),
     ];
-    let mut voices: Vec<Voice> = faces.into_iter().map(Voice::new).collect();
+    let voice = |face| Voice::new(face, &device);
+    let mut voices: Vec<Voice> = faces.into_iter().map(voice).collect();
+    let mut ours: Vec<IpAddr> = Vec::new();
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let wakes = voices.iter().filter_map(|voice| voice.claim.wake_at());
+        let wake = wakes.fold(Instant::now() + LONG, Instant::min);
+        let told = tokio::select! {
             // cancel-safe: waits for the token only
-            () = ctx.stop.cancelled() => return Ok(()),
+            () = ctx.stop.cancelled() => {
+                voices.iter().for_each(Voice::say_goodbye);
+                return Ok(());
+            }
             // cancel-safe: see Pulse::beat
-            () = pulse.beat() => {}
+            () = pulse.beat() => None,
             // cancel-safe: a packet that is being looked at is answered without waiting
-            never = serve(&mut voices) => match never {},
+            told = serve(&mut voices, &ours) => told,
+            // cancel-safe: a timer has nothing to lose
+            () = sleep_until(wake) => {
+                voices.iter_mut().for_each(Voice::step);
+                None
+            }
             // cancel-safe: a tick that is not taken comes again
             _ = look.tick() => {
                 let state = state.borrow();
+                let links = state.links.values().flat_map(|link| &link.addresses);
+                ours = links.filter_map(|network| address(network)).collect();
                 for voice in &mut voices {
-                    voice.adopt(&state, &device, &text);
+                    voice.adopt(&state, &text);
                 }
+                None
             }
+        };
+        if let Some(told) = told {
+            ctx.publish(told).await;
         }
     }
+}
+
+/// Of `10.0.0.5/24`.
+fn address(network: &str) -> Option<IpAddr> {
+    network.split('/').next()?.parse().ok()
 }
 
 /// What the board is, as its device tree says.
@@ -87,8 +119,8 @@ fn model() -> String {
     }
 }
 
-/// Hears on all interfaces at once.
-async fn serve(voices: &mut [Voice]) -> Infallible {
+/// Hears on all interfaces at once, until there is something to tell or to wait for.
+async fn serve(voices: &mut [Voice], ours: &[IpAddr]) -> Option<Kind> {
     loop {
         let mut buffer = vec![0; LONGEST];
         let mut buffers: Vec<Vec<u8>> = Vec::new();
@@ -122,12 +154,20 @@ async fn serve(voices: &mut [Voice]) -> Infallible {
             continue;
         };
         match heard {
-            Ok((length, from)) => voice.answer(ear, buffer.get(..length).unwrap_or_default(), from),
+            Ok((length, from)) => {
+                let packet = buffer.get(..length).unwrap_or_default();
+                let before = voice.claim.wake_at();
+                let told = voice.hear(ear, packet, from, ours);
+                if told.is_some() || voice.claim.wake_at() != before {
+                    return told;
+                }
+            }
             Err(error) => {
                 tracing::debug!(interface = voice.face.interface, "mDNS: {error}");
                 // Opened anew at the next look.
                 voice.ears.clear();
                 voice.index = None;
+                voice.claim.end();
             }
         }
     }
@@ -142,43 +182,50 @@ struct Voice {
     index: Option<u32>,
     networks: Vec<String>,
     told: Told,
+    claim: Claim,
     /// Answers that are left, and when that was counted.
     left: u32,
     counted: Instant,
 }
 
 impl Voice {
-    fn new(face: Face) -> Self {
+    fn new(face: Face, device: &str) -> Self {
         Self {
             face,
             ears: Vec::new(),
             index: None,
             networks: Vec::new(),
             told: Told::default(),
+            claim: Claim::new(device.to_owned()),
             left: BURST,
             counted: Instant::now(),
         }
     }
 
     /// Takes over what the link is now.
-    fn adopt(&mut self, state: &State, device: &str, text: &[String]) {
+    fn adopt(&mut self, state: &State, text: &[String]) {
         let link = state.links.get(&self.face.interface);
         let link = link.filter(|link| link.carrier && !link.addresses.is_empty());
         self.networks = link.map_or_else(Vec::new, |link| link.addresses.clone());
-        let address = |network: &String| network.split('/').next()?.parse::<IpAddr>().ok();
-        let addresses = self.networks.iter().filter_map(address).collect();
+        let networks = self.networks.iter();
+        let addresses: Vec<IpAddr> = networks.filter_map(|network| address(network)).collect();
+        let moved = self.told.addresses != addresses;
         self.told = Told {
-            device: device.to_owned(),
+            device: self.claim.name(),
             services: self.face.services.clone(),
             text: text.to_vec(),
             addresses,
         };
         let index = link.map(|link| link.index);
         if self.index == index {
+            if moved {
+                self.claim.renew(Instant::now());
+            }
             return;
         }
         self.ears.clear();
         self.index = None;
+        self.claim.end();
         let Some(index) = index else {
             return;
         };
@@ -196,11 +243,73 @@ impl Voice {
         // One family is better than none; both are tried again while there is none.
         if complete || !self.ears.is_empty() {
             self.index = Some(index);
+            let random = OsRng.try_next_u32().unwrap_or_default() % JITTER_MS;
+            let jitter = Duration::from_millis(random.into());
+            self.claim.begin(Instant::now(), jitter);
+            self.told.device = self.claim.name();
         }
     }
 
+    /// Probes or announces when it is time.
+    fn step(&mut self) {
+        match self.claim.step(Instant::now()) {
+            Some(Say::Probe) => self.say(answer::probe(&self.told)),
+            Some(Say::Announce) => self.say(answer::announcement(&self.told, false)),
+            None => {}
+        }
+    }
+
+    /// What others have kept of us, they may forget.
+    fn say_goodbye(&self) {
+        if self.claim.holds() {
+            self.say(answer::announcement(&self.told, true));
+        }
+    }
+
+    /// To everybody on the link.
+    fn say(&self, bytes: Option<Vec<u8>>) {
+        let Some(bytes) = bytes else { return };
+        for ear in &self.ears {
+            if let Err(error) = ear.say(&bytes, None) {
+                tracing::debug!(interface = self.face.interface, "mDNS: {error}");
+            }
+        }
+    }
+
+    /// Takes a packet in; what is told of it is an event.
+    fn hear(
+        &mut self,
+        ear: usize,
+        packet: &[u8],
+        from: SocketAddr,
+        ours: &[IpAddr],
+    ) -> Option<Kind> {
+        if !socket::is_near(from.ip(), &self.networks) {
+            return None;
+        }
+        // What speaks from another port is no responder and has no name.
+        if from.port() == PORT
+            && let Some(by) = answer::contest(packet, &self.told, ours)
+        {
+            let name = self.claim.name();
+            if self.claim.contested(by, Instant::now()) {
+                self.told.device = self.claim.name();
+                return Some(Kind::NameTaken {
+                    interface: self.face.interface.clone(),
+                    name,
+                    by: from.ip().to_string(),
+                    now: self.told.device.clone(),
+                });
+            }
+        }
+        if self.claim.holds() {
+            self.answer(ear, packet, from);
+        }
+        None
+    }
+
     fn answer(&mut self, ear: usize, packet: &[u8], from: SocketAddr) {
-        if !socket::is_near(from.ip(), &self.networks) || !self.may_speak() {
+        if !self.may_speak() {
             return;
         }
         let legacy = from.port() != PORT;

@@ -126,5 +126,11 @@ pub(crate) fn specimens() -> Vec<Kind> {
             fingerprint: s("SHA256:AB:CD"),
             origin: s("installed"),
         },
+        Kind::NameTaken {
+            interface: s("eth0"),
+            name: s("rack7"),
+            by: s("10.0.0.9"),
+            now: s("rack7-2"),
+        },
     ]
 }

@@ -11,19 +11,20 @@ BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration
 <busconfig><type>system</type><listen>unix:path=%s</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/><allow user="*"/></policy></busconfig>
 """
-AVAHI = "[server]\nhost-name=laptop\nallow-interfaces=lan0\nuse-iff-running=no\n[publish]\ndisable-publishing=yes\n"
+AVAHI = "[server]\nhost-name=%s\nallow-interfaces=lan0\nuse-iff-running=no\n[publish]\ndisable-publishing=%s\npublish-workstation=no\n"
 
 
 class Avahi:
     """Avahi's daemon on the LAN host, on a message bus of its own."""
 
-    def __init__(self, one, work):
+    def __init__(self, one, work, name=None):
+        """With a name it is a host that others find."""
         self.enter = ["ip", "netns", "exec", one.lan.host]
         # Avahi would ask from the address off the LAN, which nobody answers.
         self.move_away(one, "del")
         bus, conf = work / "bus.conf", work / "avahi.conf"
         bus.write_text(BUS % (work / "bus"))
-        conf.write_text(AVAHI)
+        conf.write_text(AVAHI % (name or "laptop", "no" if name else "yes"))
         self.env = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={work / 'bus'}"}
         # A run folder of its own, for the daemon's name is fixed.
         isolated = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "x"]
@@ -85,6 +86,57 @@ def test_avahi_finds_the_board(house, tmp_path):
         avahi.move_away(house, "add")
         assert avahi.ask("/usr/bin/python3", "-c", query, "203.0.113.9", "2").returncode != 0
         assert house.board.json("status")["owners"]["mdns"]["restarts"] == 0
+    finally:
+        avahi.close()
+
+
+def resolves(avahi, name):
+    """The address of this name on the LAN, or nothing."""
+    return avahi.ask("avahi-resolve", "-4", "-n", f"{name}.local").stdout.partition("\t")[2].strip()
+
+
+def has_name(avahi, name):
+    return wait_for(f"Avahi is {name}", lambda: f"Host name is {name}.local" in avahi.log.read_text(), 90)
+
+
+def test_a_name_that_is_the_boards_is_defended(house, tmp_path):
+    """A laptop that comes with the same name takes another one."""
+    (tmp_path / "before").mkdir()
+    before = Avahi(house, tmp_path / "before")
+    try:
+        wait_for("the board has its name", lambda: resolves(before, "rack7") == "10.77.0.5", 90)
+    finally:
+        before.close()
+        before.move_away(house, "add")
+    avahi = Avahi(house, tmp_path, "rack7")
+    try:
+        has_name(avahi, "rack7-2")
+        wait_for("both names", lambda: (resolves(avahi, "rack7"), resolves(avahi, "rack7-2")) == ("10.77.0.5", "10.77.0.9"), 90)
+        assert house.count("NameTaken") == 0
+    finally:
+        avahi.close()
+
+
+def test_a_name_that_somebody_has_is_left_to_them(house, tmp_path):
+    """The board comes later than a laptop of its name: it takes another one, says so, and takes leave when it goes."""
+    house.board.reload(house.config() + "[mdns]\nenabled = false\n")
+    wait_for("it is off", lambda: not listens(house))
+    avahi = Avahi(house, tmp_path, "rack7")
+    try:
+        has_name(avahi, "rack7")
+        house.board.reload(house.config())
+        taken = house.seen("NameTaken", "rack7", "rack7-2")
+        assert (taken["interface"], taken["by"]) == ("eth0", "10.77.0.9")
+        wait_for("both names", lambda: (resolves(avahi, "rack7"), resolves(avahi, "rack7-2")) == ("10.77.0.9", "10.77.0.5"), 90)
+
+        def browsed():
+            """The board's service, as far as Avahi has heard."""
+            return ";rack7-2;" in avahi.ask("avahi-browse", "-tpk", "_oobd._tcp").stdout
+
+        wait_for("the service under the new name", browsed, 90)
+        # Kept for 75 minutes but for the goodbye.
+        house.board.stop()
+        wait_for("it is forgotten", lambda: not browsed(), 90)
     finally:
         avahi.close()
 
