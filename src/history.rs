@@ -49,11 +49,29 @@ pub async fn run(mut ctx: Context, state: watch::Receiver<State>) -> Result<(), 
             Some(ask) = ctx.asks.recv() => {
                 if let Some((_, command, reply)) = ask.command("history") {
                     // The asker may have gone.
-                    let _ = reply.send(book.tell(&command));
+                    let counted = look_at(&command, &state).await;
+                    let _ = reply.send(book.tell(&command, counted));
                 }
             }
         }
     }
+}
+
+/// What the kernel has counted by now of the uplink that is asked about.
+async fn look_at(command: &Command, state: &watch::Receiver<State>) -> [Option<u64>; 2] {
+    let Command::ReadUplinkHistory { uplink } = command else {
+        return [None; 2];
+    };
+    let found = state
+        .borrow()
+        .uplinks
+        .get(uplink)
+        .map(|up| up.interface.clone());
+    let Some(interface) = found else {
+        return [None; 2];
+    };
+    let counted = spawn_blocking(move || file::traffic(&interface)).await;
+    counted.unwrap_or_default()
 }
 
 fn count(interfaces: Vec<String>) -> Counted {
@@ -134,16 +152,17 @@ impl Book {
         }
     }
 
-    fn tell(&self, command: &Command) -> Result<Reply, Refusal> {
+    fn tell(&self, command: &Command, totals: [Option<u64>; 2]) -> Result<Reply, Refusal> {
         let series = match command {
             Command::ReadUplinkHistory { uplink } => {
                 let way = self.uplinks.get(uplink);
                 let way = way.ok_or_else(|| unknown("uplink", uplink))?;
-                let [(received, inward), (sent, outward)] = &way.bytes;
+                let [(_, inward), (_, outward)] = &way.bytes;
+                let [received, sent] = totals;
                 vec![
                     way.signal.series("signal", "dBm", None),
-                    inward.series("received", "B", *received),
-                    outward.series("sent", "B", *sent),
+                    inward.series("received", "B", received),
+                    outward.series("sent", "B", sent),
                 ]
             }
             Command::ReadSensorHistory { machine } => {
@@ -224,7 +243,7 @@ mod tests {
 
     fn past(book: &Book, machine: &str) -> Past {
         let machine = machine.into();
-        match book.tell(&Command::ReadSensorHistory { machine }) {
+        match book.tell(&Command::ReadSensorHistory { machine }, [None; 2]) {
             Ok(Reply::Past(past)) => past,
             other => panic!("{other:?}"),
         }
@@ -263,9 +282,8 @@ mod tests {
         }
         assert_eq!(past(&book, "a").series, []);
         book.write(&many("b", 1), &none, Timestamp(0));
-        let gone = book.tell(&Command::ReadSensorHistory {
-            machine: "a".into(),
-        });
+        let machine = "a".into();
+        let gone = book.tell(&Command::ReadSensorHistory { machine }, [None; 2]);
         assert!(matches!(gone, Err(Refusal::Unknown { .. })));
     }
 

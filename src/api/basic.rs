@@ -2,12 +2,13 @@
 //! hash in five minutes and not one each. Keeps keyed digests, never a password.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use ring::hmac::{self, HMAC_SHA256};
+use tokio::sync::Semaphore;
 
 use crate::clock::Instant;
 use crate::session::Standing;
@@ -24,6 +25,8 @@ pub(super) struct Basic {
     /// Made at start and known to nobody; `None` without randomness: then nothing is remembered.
     key: Option<hmac::Key>,
     known: Mutex<HashMap<Digest, (Standing, Instant)>>,
+    /// Pairs that are being checked; each has a turn, for the others that come with the same.
+    turns: Mutex<HashMap<Digest, Arc<Semaphore>>>,
 }
 
 impl Default for Basic {
@@ -33,6 +36,7 @@ impl Default for Basic {
         Self {
             key: made.map(|()| hmac::Key::new(HMAC_SHA256, &bytes)),
             known: Mutex::default(),
+            turns: Mutex::default(),
         }
     }
 }
@@ -56,6 +60,19 @@ impl Basic {
         if known.len() < MOST {
             known.insert(digest, (proof, now + LIFE));
         }
+    }
+
+    /// One permit for all who bring this pair at the same time: who gets it checks the password, the others then find it
+    /// remembered. Closed when it was wrong. `None` without randomness.
+    pub(super) fn turn(&self, user: &str, password: &str) -> Option<Arc<Semaphore>> {
+        let digest = self.digest(user, password)?;
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that nobody holds any more are over.
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1 && !turn.is_closed());
+        let turn = turns
+            .entry(digest)
+            .or_insert_with(|| Arc::new(Semaphore::new(1)));
+        Some(turn.clone())
     }
 
     fn digest(&self, user: &str, password: &str) -> Option<Digest> {

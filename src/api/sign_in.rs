@@ -2,12 +2,14 @@
 //! for each request, and again while a stream is open.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Person, Refused, first_boot, printable};
@@ -21,6 +23,9 @@ use super::sessions::Hold;
 
 /// `__Host-` makes browsers refuse it from anywhere but this host over TLS (RFC 6265bis §4.1.3.2).
 pub(super) const COOKIE: &str = "__Host-oobd";
+
+/// Longest wait for somebody else who brought the same password; a hash takes a third of a second on a small board.
+const TURN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Who asks, proven.
 #[derive(Clone, Debug)]
@@ -119,13 +124,33 @@ pub(crate) async fn by_basic(house: &House, guest: &Guest, text: &str) -> Result
     let Some((user, password)) = pair else {
         return Err(Fault::unauthorized("this is no HTTP Basic (RFC 7617)"));
     };
-    let known = house.basic.recall(user, password);
-    let proof = match known.filter(|proof| proof.holds(&house.access)) {
+    let known = || {
+        let proof = house.basic.recall(user, password);
+        proof.filter(|proof| proof.holds(&house.access))
+    };
+    let proof = match known() {
         Some(proof) => proof,
         None => {
-            let proof = by_password(house, guest, user, password, "basic password").await?;
-            house.basic.remember(user, password, proof.clone());
-            proof
+            let turn = house.basic.turn(user, password);
+            // A turn that comes too late, or is closed because the password was wrong, is none: then its own limits apply.
+            let permit = match &turn {
+                Some(turn) => timeout(TURN_LIMIT, turn.acquire()).await.ok(),
+                None => None,
+            };
+            match known() {
+                Some(proof) => proof,
+                None => {
+                    let checked = by_password(house, guest, user, password, "basic password");
+                    let proof = checked.await.inspect_err(|_| {
+                        if let Some(turn) = &turn {
+                            turn.close();
+                        }
+                    })?;
+                    house.basic.remember(user, password, proof.clone());
+                    drop(permit);
+                    proof
+                }
+            }
         }
     };
     seat(house, guest, proof, None, CancellationToken::new())
@@ -172,7 +197,7 @@ pub(crate) async fn by_password(
     Err(match refused {
         Refused::Wrong => Fault::unauthorized(text),
         Refused::TooMany { wait } => Fault::later(text, wait),
-        Refused::Busy => Fault::later(text, std::time::Duration::from_secs(1)),
+        Refused::Busy => Fault::later(text, Duration::from_secs(1)),
     })
 }
 

@@ -1,6 +1,9 @@
 """Signing in over HTTPS: sessions, HTTP Basic, limits, Origin, first boot; with curl where it is what people use."""
+import base64
 import json
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from api_kit import Door, house, make_house  # noqa: F401
 from board import wait_for
@@ -54,6 +57,34 @@ def test_curl_with_basic(house):
     one.users["alice"] = one.users["alice"].replace(HASH, HASH[:-4] + "AAAA")
     one.board.reload(one.config())
     wait_for("the change", lambda: "error" in one.board.in_ns(*curl, "-u", f"alice:{PASSWORD}").stdout)
+
+
+def at_once(count, work):
+    """What `work` gives in so many threads that begin together."""
+    gate = threading.Barrier(count)
+
+    def one(_):
+        gate.wait(60)
+        return work()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
+
+
+def test_fifty_at_once_with_the_right_password(house):
+    """A collector that opens all its connections together is nobody who guesses."""
+    one, door = house(people={"alice": "administrator"})
+    basic = "Basic " + base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
+    answers = at_once(50, lambda: door.ask("GET", "/api/state", Authorization=basic).status)
+    assert answers == [200] * 50
+    # One of them was hashed.
+    assert [event["method"] for event in one.happened("SignInAccepted")] == ["basic password"]
+    # Sessions cost a hash each, and wait for their turn.
+    assert at_once(12, lambda: door.ask("POST", "/api/session", {"user": "alice", "password": PASSWORD}).status) == [201] * 12
+    wrong = "Basic " + base64.b64encode(b"alice:guess").decode()
+    refused = at_once(20, lambda: door.ask("GET", "/api/state", Authorization=wrong).status)
+    # After five the others are not even hashed; a wait may end between two of them.
+    assert set(refused) == {401, 429} and 5 <= refused.count(401) <= 8, refused
 
 
 def test_guessing_has_to_wait_and_others_do_not(house):

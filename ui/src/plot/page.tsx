@@ -48,9 +48,10 @@ export default function Plot({ times, values, say, label, least }: Curve) {
         const room = Math.max((to - from) * 0.1, (wanted - (to - from)) / 2);
         return [from - room, to + room];
       };
-      const window: uPlot.Range.Function = (_, low, high) => {
-        const to = high ?? Date.now() / 1000;
-        return [Math.min(low ?? to, to - SPAN), to];
+      const window: uPlot.Range.Function = () => {
+        const [times] = latest.current;
+        const to = times[times.length - 1] ?? Date.now() / 1000;
+        return [Math.min(times[0] ?? to, to - SPAN), to];
       };
       plot.current = new uPlot(
         {
