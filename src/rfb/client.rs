@@ -2,7 +2,7 @@
 //!
 //! Sources: RFC 6143; Ylianst/MeshCommander amt-desktop-0.0.2.js; the traces of MeshCommander#91 and MeshCentral#3279.
 
-use super::frame::Frame;
+use super::frame::{Frame, TILE};
 use super::inflate::Inflate;
 use super::pixel::Format;
 use super::{Bad, Reader, encoding, limited, zrle};
@@ -193,8 +193,17 @@ impl Client {
         Ok(())
     }
 
-    fn ask(&mut self, incremental: bool, frame: &Frame) {
+    /// Asks for a corner of the screen, changed or not: a machine that is there answers.
+    pub fn look(&mut self, frame: &Frame) {
         let (width, height) = frame.size();
+        self.ask_for(false, (width.min(TILE), height.min(TILE)));
+    }
+
+    fn ask(&mut self, incremental: bool, frame: &Frame) {
+        self.ask_for(incremental, frame.size());
+    }
+
+    fn ask_for(&mut self, incremental: bool, (width, height): (usize, usize)) {
         self.said.extend([3, u8::from(incremental), 0, 0, 0, 0]);
         for size in [width, height] {
             self.said

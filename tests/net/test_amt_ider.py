@@ -170,12 +170,14 @@ def test_a_session_that_is_cut_in_the_middle_comes_back(rack):
 
 
 def test_a_device_that_falls_silent_is_noticed(rack):
-    rack.begin()
+    rack.begin(hold_ms=12_000)
     rack.ider("insert", "db1", "--cd", "rescue.iso")
     rack.amt.tell("IDER mute")
-    status = rack.until("lost", 240)
-    assert "silent" in status["why"] or "in use" in status["why"], status
-    assert "silent" in rack.told("IderLost")[0]["reason"]
+    lost = wait_for("the loss is told", lambda: rack.told("IderLost"), 240)
+    assert "silent" in lost[0]["reason"]
+    wait_for("its end", lambda: rack.amt.seen(mute="over", end=True), 60)
+    wait_for("the device holds it still", lambda: rack.amt.seen(service="IDER", refused=2), 60)
+    wait_for("the second session", lambda: rack.sessions("begun") == 2, 150)
 
 
 def test_an_insertion_that_fails_says_why_and_leaves_nothing(rack):

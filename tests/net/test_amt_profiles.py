@@ -131,3 +131,32 @@ def test_an_off_that_firmware_swallows_while_its_screen_is_open_is_given_again(r
     before = viewer.updates
     device.tell("KVMR colour 63488")
     viewer.until(lambda: viewer.updates > before and viewer.pixel(5, 5) == (255, 0, 0))
+
+
+@pytest.mark.parametrize("verb, number", [("reset", 10), ("cycle", 5)])
+def test_a_restart_that_firmware_would_swallow_is_given_once_its_screen_is_closed(rack, verb, number):
+    device, door, token = start(rack, profile="11.8")
+    viewer = Viewer(door, "db1", token=token)
+    viewer.until(lambda: viewer.pixel(400, 300) != (0, 0, 0))
+    wait_for("the machine is read", lambda: machine(rack).get("phase") == "up", 90)
+    # What the machine is after a restart it was before: nobody could tell that one was swallowed, nor give it twice.
+    assert "confirmed" in power(rack, verb)
+    assert device.has("power") == [number] and not device.has("swallowed")
+    state = device.state()
+    assert (state["power"], state["redirection"], state["kvm"]) == (2, 3, True)
+    wait_for("the second session", lambda: len(device.seen(service="KVMR", session="begun")) == 2, 120)
+    device.tell("KVMR colour 63488")
+    viewer.until(lambda: viewer.pixel(5, 5) == (255, 0, 0))
+
+
+def test_firmware_that_was_seen_to_swallow_is_remembered_whatever_its_version(rack):
+    device, door, token = start(rack, profile="15", swallows=True)
+    viewer = Viewer(door, "db1", token=token)
+    viewer.until(lambda: viewer.pixel(400, 300) != (0, 0, 0))
+    wait_for("the machine is read", lambda: machine(rack).get("phase") == "up", 90)
+    assert "confirmed" in power(rack, "off")
+    assert device.has("swallowed") == [8]
+    assert "confirmed" in power(rack, "on")
+    wait_for("the second session", lambda: len(device.seen(service="KVMR", session="begun")) == 2, 120)
+    assert "confirmed" in power(rack, "reset")
+    assert device.has("swallowed") == [8] and device.has("power")[-1] == 10

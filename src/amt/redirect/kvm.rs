@@ -17,6 +17,10 @@ use crate::rfb::{Client, Input, Picture};
 const OPEN: Duration = Duration::from_secs(20);
 /// How often the firmware is told that somebody is there: it ends what it takes for idle after three minutes.
 const BEAT: Duration = Duration::from_secs(5);
+/// A screen that shows nothing new for so long is asked for a corner of what it shows; one that has ever answered that, and
+/// then says nothing for so long, is gone. An unchanged screen is none.
+const LOOK: Duration = Duration::from_secs(15);
+const SILENCE: Duration = Duration::from_secs(45);
 /// Bytes for the machine that may wait; past that keys are dropped.
 const BACKLOG: usize = 16 * 1024;
 
@@ -26,6 +30,11 @@ pub struct Kvm {
     session: Session,
     client: Client,
     next_beat: Instant,
+    /// When it last said something, and whether it owes us a look since.
+    heard: Instant,
+    looked: bool,
+    /// It has answered a look.
+    shows: bool,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -40,6 +49,9 @@ impl Kvm {
             session,
             client: Client::default(),
             next_beat: Instant::now() + BEAT,
+            heard: Instant::now(),
+            looked: false,
+            shows: false,
             timer: Box::pin(sleep(BEAT)),
         };
         let begun = timeout(OPEN, kvm.begin(picture)).await;
@@ -78,6 +90,9 @@ impl Kvm {
                 if self.next_beat <= Instant::now() {
                     self.next_beat = Instant::now() + BEAT;
                     self.client.keep_alive();
+                    if let Some(error) = self.look(picture) {
+                        return Poll::Ready(Err(error));
+                    }
                 }
                 match self.poll_draw(context, picture) {
                     Poll::Ready(Ok(0)) => {}
@@ -92,6 +107,20 @@ impl Kvm {
             }
         })
         .await
+    }
+
+    /// Asks a screen that says nothing whether it is there; what it is taken for when it does not say so.
+    fn look(&mut self, picture: &Picture) -> Option<Error> {
+        let silent = self.heard.elapsed();
+        if silent >= SILENCE && self.shows {
+            let why = "its screen has been silent for 45 seconds";
+            return Some(self.session.silent(why));
+        }
+        if silent >= LOOK && !self.looked {
+            self.looked = true;
+            self.client.look(&picture.lock());
+        }
+        None
     }
 
     /// Takes one piece of what came in; how many updates became whole by it.
@@ -109,6 +138,8 @@ impl Kvm {
             Poll::Ready(bytes) => bytes?,
             Poll::Pending => return Poll::Pending,
         };
+        self.heard = Instant::now();
+        self.shows |= std::mem::take(&mut self.looked);
         let drawn = self.client.feed(&bytes, &mut picture.lock());
         let updates = drawn.map_err(|source| Error::Screen {
             machine: self.session.machine().to_owned(),

@@ -184,6 +184,14 @@ impl Session {
         self.out.len()
     }
 
+    /// The device says nothing any more, though the connection may stand: it is still told the end.
+    pub(super) fn silent(&self, why: &str) -> Error {
+        Error::Lost {
+            machine: self.machine.clone(),
+            why: why.to_owned(),
+        }
+    }
+
     fn lost(&mut self, why: String) -> Error {
         self.over = true;
         Error::Lost {

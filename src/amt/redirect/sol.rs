@@ -24,6 +24,8 @@ const MOST: usize = 1000;
 const BEAT: Duration = Duration::from_secs(2);
 /// How often the machine shall say so, in milliseconds (amtterm).
 const THEIR_BEAT: u16 = 5000;
+/// A machine that has shown its heartbeat and then says nothing for so long is gone. One that never shows it is left alone.
+const SILENCE: Duration = Duration::from_secs(30);
 /// Longest wait for the line to be opened.
 const OPEN: Duration = Duration::from_secs(15);
 /// Messages looked at in one turn.
@@ -51,6 +53,8 @@ pub struct Sol {
     wants_break: bool,
     inbox: VecDeque<u8>,
     next_beat: Instant,
+    /// When it last said something, once it has shown its heartbeat.
+    heard: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -84,6 +88,7 @@ impl Sol {
             wants_break: false,
             inbox: VecDeque::new(),
             next_beat: Instant::now() + BEAT,
+            heard: None,
             timer: Box::pin(sleep(BEAT)),
         };
         sol.control(0);
@@ -104,6 +109,10 @@ impl Sol {
         loop {
             if let Err(error) = self.hear(context).and_then(|()| self.say(context)) {
                 return Poll::Ready(Moved::Lost(error));
+            }
+            if self.heard.is_some_and(|heard| heard.elapsed() >= SILENCE) {
+                let why = "it has been silent for half a minute";
+                return Poll::Ready(Moved::Lost(self.session.silent(why)));
             }
             if read && !self.inbox.is_empty() && !input.is_empty() {
                 let count = input.len().min(self.inbox.len());
@@ -129,13 +138,22 @@ impl Sol {
     fn hear(&mut self, context: &mut task::Context<'_>) -> Result<(), Error> {
         for _ in 0..AT_ONCE {
             // Nothing is read that has no room, nor answered to who does not take answers.
-            if self.inbox.len() >= INBOX || self.session.backlog() >= AHEAD {
+            if self.inbox.len() >= INBOX {
+                // Who is not listened to cannot be called silent.
+                self.heard = self.heard.map(|_| Instant::now());
+                return Ok(());
+            }
+            if self.session.backlog() >= AHEAD {
                 return Ok(());
             }
             let Poll::Ready(message) = self.session.poll_hear(context) else {
                 return Ok(());
             };
-            self.take(&message?)?;
+            let message = message?;
+            if self.heard.is_some() || message.kind() == kind::SOL_BEAT {
+                self.heard = Some(Instant::now());
+            }
+            self.take(&message)?;
         }
         // More may be there, and nobody would wake us.
         context.waker().wake_by_ref();
@@ -150,10 +168,7 @@ impl Sol {
                 .say(&message::short(kind::SOL_PONG, message.u32(4))),
             kind::SOL_BEAT | kind::SOL_PONG | kind::SOL_LINES => {}
             kind::SOL_ENDED => {
-                return Err(Error::Lost {
-                    machine: self.session.machine().to_owned(),
-                    why: "it ended Serial over LAN".into(),
-                });
+                return Err(self.session.silent("it ended Serial over LAN"));
             }
             other => return Err(self.session.unexpected(&format!("a message {other:#04x}"))),
         }

@@ -6,6 +6,7 @@ use crate::machine::amt::{AmtInfo, AmtMemory, AmtMode, AmtPort};
 
 use super::clock;
 
+const SOFTWARE: &str = "CIM_SoftwareIdentity";
 /// Accounts that are listed; a device has room for 15.
 const ACCOUNTS: usize = 32;
 
@@ -16,15 +17,9 @@ const ACCOUNTS: usize = 32;
 pub async fn read(client: &mut Client) -> Result<AmtInfo, Error> {
     let mut info = AmtInfo::default();
     // The first is asked for what everybody has, so that a device that is away is told as that.
-    let software = list(client, "CIM_SoftwareIdentity").await?;
-    let version = |id: &str| {
-        let found = software
-            .iter()
-            .find(|one| one.text("InstanceID") == Some(id));
-        word(found.and_then(|one| one.text("VersionString")))
-    };
-    info.version = version("AMT");
-    info.build = version("Build Number");
+    let software = list(client, SOFTWARE).await?;
+    info.version = version_of(&software, "AMT");
+    info.build = version_of(&software, "Build Number");
     let package = one(client, "CIM_ComputerSystemPackage").await?;
     info.uuid = package
         .and_then(|found| uuid(found.text("PlatformGUID")?))
@@ -67,6 +62,21 @@ pub async fn read(client: &mut Client) -> Result<AmtInfo, Error> {
     let clock = lenient(clock::read(client).await)?;
     info.clock = clock.map(|seconds| Timestamp(seconds.saturating_mul(1000)));
     Ok(info)
+}
+
+/// Of the firmware; empty when it does not say.
+///
+/// # Errors
+/// [`Error`]
+pub async fn version(client: &mut Client) -> Result<String, Error> {
+    Ok(version_of(&list(client, SOFTWARE).await?, "AMT"))
+}
+
+fn version_of(software: &[Element], id: &str) -> String {
+    let found = software
+        .iter()
+        .find(|one| one.text("InstanceID") == Some(id));
+    word(found.and_then(|one| one.text("VersionString")))
 }
 
 /// Maker and model, for the list of machines.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::features;
+use super::{features, info};
 use crate::amt::wsman::{Client, Error, plain, reference};
 use crate::reset::{PowerState, Verb};
 
@@ -23,6 +23,17 @@ const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(2);
 /// How often an off is looked for before it counts as ignored.
 const LOOKS: u32 = 4;
+/// Of the firmware that is known to say yes and do nothing while somebody looks at the screen (11.8).
+const SWALLOWING: &str = "11.";
+
+/// What is remembered of a device from one verb to the next.
+#[derive(Debug, Default)]
+pub struct Habit {
+    /// What redirection has to get back after a verb that it was switched off for.
+    owed: Option<u64>,
+    /// Does it swallow verbs while its screen is open? Unknown until it was seen, or its version was asked.
+    swallows: Option<bool>,
+}
 
 /// How the power stands.
 ///
@@ -77,21 +88,45 @@ pub async fn request(client: &mut Client, verb: Verb) -> Result<(), Error> {
 
 /// Off, also where firmware says yes and does nothing because somebody looks at the screen (AMT 11.8): then redirection is
 /// switched off around it, which ends that session and those of line and drives; who watches there comes back by himself.
-/// `owed` is what redirection has to get back; the caller keeps it for [`give_back`] if this fails.
+/// `habit` keeps what redirection has to get back for [`give_back`] if this fails.
 ///
 /// # Errors
 /// As [`request`].
-pub async fn off(client: &mut Client, owed: &mut Option<u64>) -> Result<(), Error> {
+pub async fn off(client: &mut Client, habit: &mut Habit) -> Result<(), Error> {
     request(client, Verb::ForceOff).await?;
     // It was taken. What goes wrong from here on is told by who reads back.
-    if let Err(error) = insist(client, owed).await {
+    if let Err(error) = insist(client, habit).await {
         let why = crate::fault::chain(&error);
         tracing::warn!(why, "an off that the open screen may have swallowed");
     }
     Ok(())
 }
 
-async fn insist(client: &mut Client, owed: &mut Option<u64>) -> Result<(), Error> {
+/// Reset or cycle. That it was swallowed cannot be read back, for the machine is on before and after; and to give it again
+/// could start the machine twice. So where firmware is known to swallow, and somebody looks, redirection is switched off first.
+///
+/// # Errors
+/// As [`request`].
+pub async fn restart(client: &mut Client, verb: Verb, habit: &mut Habit) -> Result<(), Error> {
+    // Whoever cannot be asked is asked for the verb all the same, whose answer counts.
+    if habit.swallows != Some(false)
+        && looked_at(client).await.unwrap_or_default()
+        && swallows(client, habit).await
+    {
+        return around(client, verb, habit).await;
+    }
+    request(client, verb).await
+}
+
+async fn swallows(client: &mut Client, habit: &mut Habit) -> bool {
+    if habit.swallows.is_none() {
+        let version = info::version(client).await.ok();
+        habit.swallows = version.map(|version| version.starts_with(SWALLOWING));
+    }
+    habit.swallows.unwrap_or_default()
+}
+
+async fn insist(client: &mut Client, habit: &mut Habit) -> Result<(), Error> {
     for look in 0..LOOKS {
         if look > 0 {
             sleep(PAUSE).await;
@@ -103,22 +138,35 @@ async fn insist(client: &mut Client, owed: &mut Option<u64>) -> Result<(), Error
             return Ok(());
         }
     }
+    habit.swallows = Some(true);
+    around(client, Verb::ForceOff, habit).await
+}
+
+/// Asks for a verb with redirection switched off, and switches it on as it was.
+async fn around(client: &mut Client, verb: Verb, habit: &mut Habit) -> Result<(), Error> {
     let service = client.get(features::REDIRECTION, &[]).await?;
     let Some(state) = service.number("EnabledState") else {
-        return Ok(());
+        return request(client, verb).await;
     };
     tracing::info!(
         host = client.host(),
-        "an off was swallowed: again, with redirection switched off"
+        ?verb,
+        "its open screen swallows this: with redirection switched off"
     );
-    *owed = Some(state);
-    let again = without_redirection(client).await;
-    give_back(client, owed).await?;
-    again
+    habit.owed = Some(state);
+    let done = without_redirection(client, verb).await;
+    let given = give_back(client, habit).await;
+    done?;
+    // The verb was taken; what is owed still is given back before whatever is asked next.
+    if let Err(error) = given {
+        let why = crate::fault::chain(&error);
+        tracing::warn!(why, "redirection is still switched off");
+    }
+    Ok(())
 }
 
-/// Off once redirection has let go of the screen.
-async fn without_redirection(client: &mut Client) -> Result<(), Error> {
+/// The verb once redirection has let go of the screen.
+async fn without_redirection(client: &mut Client, verb: Verb) -> Result<(), Error> {
     redirect(client, features::NOTHING).await?;
     for _ in 0..LOOKS {
         if !looked_at(client).await? {
@@ -126,7 +174,7 @@ async fn without_redirection(client: &mut Client) -> Result<(), Error> {
         }
         sleep(PAUSE / 4).await;
     }
-    request(client, Verb::ForceOff).await
+    request(client, verb).await
 }
 
 /// Has somebody a session of the screen now?
@@ -135,14 +183,14 @@ async fn looked_at(client: &mut Client) -> Result<bool, Error> {
     Ok(features::is_in_use(&kvm))
 }
 
-/// Gives redirection back what [`off`] took.
+/// Gives redirection back what a verb took.
 ///
 /// # Errors
 /// [`Error`]; it is owed still.
-pub async fn give_back(client: &mut Client, owed: &mut Option<u64>) -> Result<(), Error> {
-    if let Some(state) = *owed {
+pub async fn give_back(client: &mut Client, habit: &mut Habit) -> Result<(), Error> {
+    if let Some(state) = habit.owed {
         redirect(client, state).await?;
-        *owed = None;
+        habit.owed = None;
     }
     Ok(())
 }

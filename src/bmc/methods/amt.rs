@@ -32,8 +32,8 @@ pub(super) struct Amt {
     keys: Keys,
     /// What the next start was set to: a source cannot be read back. A start uses it up.
     source: BootTarget,
-    /// What redirection has to get back after an off that it was switched off for.
-    owed: Option<u64>,
+    /// How it takes its verbs.
+    habit: power::Habit,
 }
 
 impl Amt {
@@ -50,7 +50,7 @@ impl Amt {
             client: Client::new(wanted.url(), route, trust, user, password),
             keys: Keys::new(pins),
             source: BootTarget::None,
-            owed: None,
+            habit: power::Habit::default(),
         }
     }
 
@@ -66,7 +66,7 @@ impl Amt {
 
     async fn question(&mut self, request: Request) -> Result<Answer, Trouble> {
         let client = &mut self.client;
-        power::give_back(client, &mut self.owed).await?;
+        power::give_back(client, &mut self.habit).await?;
         Ok(match request {
             Request::Power => Answer::Power(Power {
                 state: power::read(client).await?,
@@ -74,11 +74,16 @@ impl Amt {
                 mark: None,
             }),
             Request::Act(Verb::ForceOff) => {
-                power::off(client, &mut self.owed).await?;
+                power::off(client, &mut self.habit).await?;
                 Answer::Done
             }
             Request::Act(verb) => {
-                power::request(client, verb).await?;
+                match verb {
+                    Verb::ForceRestart | Verb::PowerCycle => {
+                        power::restart(client, verb, &mut self.habit).await?;
+                    }
+                    verb => power::request(client, verb).await?,
+                }
                 if verb.leads_to() == Some(PowerState::On) {
                     self.source = BootTarget::None;
                 }

@@ -209,6 +209,12 @@ pub fn run(conn: &mut Conn, machine: &Shared) -> io::Result<End> {
                     // Real firmware hangs up.
                     assert!(screen.bytes <= 2, "32 bits per pixel");
                 }
+                // A corner, changed or not; who waits for changes waits on.
+                3 if said[1] == 0 && said[6] == 0 && said[7] <= 64 && screen.width > 64 => {
+                    tell(&json!({"service": "KVMR", "look": true}));
+                    let tile = screen.tile(0, 0);
+                    conn.send(&[&[0, 0, 0, 1][..], &tile].concat())?;
+                }
                 3 => wanted = Some(said[1] == 1),
                 4 => {
                     let keysym = u32::from_be_bytes([said[4], said[5], said[6], said[7]]);

@@ -57,12 +57,19 @@ pub fn end_all() {
     }
 }
 
-/// `raw HEX` sends bytes that no device may send; `mute` says nothing more and reads nothing, with the connection open. Is it one of them?
+/// `raw HEX` sends bytes that no device may send; `mute` says nothing more, with the connection open, and tells whether the end
+/// was said to it. Is it one of them?
 pub fn misbehave(conn: &mut Conn, order: &str) -> io::Result<bool> {
     if order == "mute" {
-        tell(&json!({ "mute": true }));
-        thread::sleep(Duration::from_secs(600));
-        return Err(io::ErrorKind::TimedOut.into());
+        tell(&json!({ "mute": "begins" }));
+        let gone = loop {
+            if let Err(gone) = conn.fill() {
+                break gone;
+            }
+        };
+        let end = conn.peek().ends_with(&[0x12, 0, 0, 0]);
+        tell(&json!({ "mute": "over", "end": end }));
+        return Err(gone);
     }
     let Some(hex) = order.strip_prefix("raw ") else {
         return Ok(false);
