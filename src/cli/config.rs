@@ -50,7 +50,7 @@ pub(super) struct Apply {
     base: Option<String>,
 }
 
-/// What becomes of a change that nobody confirms.
+// What becomes of a change that nobody confirms. No doc comment: clap would take it for the words of the verb.
 #[derive(Debug, clap::Args)]
 pub(super) struct Wait {
     /// Undo the change after this long unless `config confirm` comes; by default 5m where it touches links, doors or users

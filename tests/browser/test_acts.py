@@ -1,4 +1,6 @@
 """What a person does: types on a console, switches an outlet, watches events, signs out everywhere."""
+import time
+
 import pytest
 from board import wait_for
 from browser_kit import SIZES, expect
@@ -13,12 +15,15 @@ def test_console_types_and_resumes_after_the_network_was_away(visit, place):
     wait_for("the device heard it", lambda: b"show version\r" in device.got, 60)
     one.shows("show version")
     place.lan_is("down")
+    gone = time.monotonic()
     try:
         device.say(b"\r\nsaid while nobody heard 1\r\n")
         one.sees("No connection to the board").picture("console-offline")
         one.page.keyboard.type("x")
         one.sees("Not sent: no connection.")
         device.say(b"said while nobody heard 2\r\n")
+        # Half a minute in all, as of a phone in a lift.
+        one.page.wait_for_timeout(max(0, 30 - (time.monotonic() - gone)) * 1000)
     finally:
         place.lan_is("up")
     text = one.shows("said while nobody heard 2")

@@ -25,7 +25,7 @@ pub(crate) struct Row<'a> {
     session: &'a fact::Session,
 }
 
-/// Which sessions to end.
+// No doc comment: clap would take it for the words of the verb.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Kick {
     /// Label, number or the start of the label; every console when only --user is given

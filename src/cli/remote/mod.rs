@@ -27,6 +27,7 @@ pub struct Board {
         long = "host",
         global = true,
         value_name = "BOARD",
+        value_hint = clap::ValueHint::Hostname,
         conflicts_with = "socket",
         help_heading = "Everywhere"
     )]
@@ -35,6 +36,7 @@ pub struct Board {
     #[arg(
         long,
         value_name = "USER",
+        value_hint = clap::ValueHint::Username,
         id = "as_user",
         requires = "board",
         help_heading = "With --host, before the noun"
@@ -44,6 +46,7 @@ pub struct Board {
     #[arg(
         long,
         value_name = "SHA256",
+        value_hint = clap::ValueHint::Other,
         requires = "board",
         help_heading = "With --host, before the noun"
     )]
@@ -52,6 +55,7 @@ pub struct Board {
     #[arg(
         long,
         value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
         requires = "board",
         help_heading = "With --host, before the noun"
     )]

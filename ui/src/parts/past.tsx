@@ -68,7 +68,8 @@ export function Curve({ past, series, now }: { past: Past; series: Series; now: 
   const known = data.values.filter((value) => value !== null);
   if (known.length === 0) return null;
   const say = (value: number) => amount(value, series.unit);
-  const words = t("between", { least: say(Math.min(...known)), most: say(Math.max(...known)) });
+  const [least, most] = [say(Math.min(...known)), say(Math.max(...known))];
+  const words = least === most ? t("steady", { value: least }) : t("between", { least, most });
   return (
     <figure>
       <Plot {...data} say={say} {...(series.unit === "dBm" ? { least: 20 } : {})} label={`${series.name}: ${words}`} />

@@ -177,6 +177,7 @@ export const en = {
   noUplinks: "No uplink is configured.",
   received: "Received",
   sentBytes: "Sent",
+  steady: "{value} all the time",
   between: "between {least} and {most}",
   networks: "Networks on air",
   noNetworks: "No network is heard.",
@@ -189,7 +190,6 @@ export const en = {
   scanning: "Scanning…",
   scanCost: "Takes ten seconds, in which this uplink is slow.",
   point: ".",
-  overTime: "Over time",
 
   account: "Signed in",
   asRole: "{user}, {role}",

@@ -178,6 +178,7 @@ export const fr: Words = {
   guardUnknown: "Pas encore vérifié.",
   received: "Reçu",
   sentBytes: "Envoyé",
+  steady: "{value} tout le temps",
   between: "entre {least} et {most}",
   networks: "Réseaux captés",
   noNetworks: "Aucun réseau n’est capté.",
@@ -190,7 +191,6 @@ export const fr: Words = {
   scanning: "Recherche…",
   scanCost: "Prend dix secondes, pendant lesquelles ce lien est lent.",
   point: ",",
-  overTime: "Évolution",
   noUplinks: "Aucune liaison n’est configurée.",
 
   account: "Connecté",
