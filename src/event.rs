@@ -538,4 +538,10 @@ pub enum Kind {
         by: String,
         now: String,
     },
+    /// A management engine called in (CIRA) with one UUID, and tells another of its machine: mixed up, or an impostor.
+    AmtMistaken {
+        machine: String,
+        called: String,
+        told: String,
+    },
 }

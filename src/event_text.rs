@@ -409,7 +409,8 @@ impl fmt::Display for Kind {
             | Self::IderLost { .. }
             | Self::IderClosed { .. }
             | Self::CiraOpened { .. }
-            | Self::CiraClosed { .. } => power::write(self, f),
+            | Self::CiraClosed { .. }
+            | Self::AmtMistaken { .. } => power::write(self, f),
         }
     }
 }

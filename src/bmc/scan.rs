@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use tokio::sync::watch;
+
 use crate::amt::scan::{self, Found, Provisioning};
 use crate::command::{Command, Refusal, Reply};
+use crate::fact::CiraTunnel;
 use crate::fault::chain;
 use crate::machine::amt::AmtDevice;
 use crate::pin::Pins;
+use crate::state::State;
 use crate::supervisor::context::Context;
 
 use super::Error;
 
-/// Runs until stopped. `lan` is the interface that is scanned by; `known` are machines of the configuration, by address.
+/// Runs until stopped. `lan` is the interface that is scanned by; `known` are machines of the configuration, by address; those that
+/// call in are in the state.
 ///
 /// # Errors
 /// None today.
@@ -21,6 +26,7 @@ pub async fn run(
     mut ctx: Context,
     lan: String,
     known: Vec<(SocketAddr, String)>,
+    state: watch::Receiver<State>,
 ) -> Result<(), Error> {
     let mut pulse = ctx.pulse.clone();
     loop {
@@ -53,7 +59,9 @@ pub async fn run(
         };
         let answer = match scanned {
             Ok(found) => {
-                let known = pinned(known.clone(), ctx.dirs.state.clone()).await;
+                let mut known = known.clone();
+                known.extend(calling(&state.borrow()));
+                let known = pinned(known, ctx.dirs.state.clone()).await;
                 Ok(Reply::AmtFound(merged(found, &known)))
             }
             Err(error) => {
@@ -126,6 +134,13 @@ fn device(address: Ipv4Addr, found: Found, known: &[Known]) -> AmtDevice {
         key: found.key,
         legacy: found.legacy,
     }
+}
+
+/// The machines that have called in, by the address that they did it from.
+fn calling(state: &State) -> Vec<(SocketAddr, String)> {
+    let tunnels = state.cira.values();
+    let one = |tunnel: &CiraTunnel| Some((tunnel.from.parse().ok()?, tunnel.machine.clone()));
+    tunnels.filter_map(one).collect()
 }
 
 /// With the keys that are pinned of them.

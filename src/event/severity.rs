@@ -45,6 +45,7 @@ impl Kind {
             | Self::MachineLost { .. }
             | Self::IderLost { .. }
             | Self::CiraClosed { .. }
+            | Self::AmtMistaken { .. }
             | Self::ConfigReverted { .. }
             | Self::LeaseLost { .. } => Severity::Warning,
             Self::SupervisorStarted { .. }

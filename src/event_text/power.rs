@@ -107,6 +107,14 @@ pub(super) fn write(kind: &Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Kind::CiraClosed { machine, reason } => {
             write!(f, "the tunnel of machine {machine} ended: {reason}")
         }
+        Kind::AmtMistaken {
+            machine,
+            called,
+            told,
+        } => write!(
+            f,
+            "the AMT that called in as machine {machine}, UUID {called}, tells the UUID {told}: mixed up, or an impostor"
+        ),
         _ => Ok(()),
     }
 }

@@ -385,7 +385,7 @@ impl Part {
             Self::Cira { cira, device } => {
                 boxed(cira::run(ctx, cira, device, callers.subscribe(), tunnels))
             }
-            Self::Scan { lan, known } => boxed(bmc::scan::run(ctx, lan, known)),
+            Self::Scan { lan, known } => boxed(bmc::scan::run(ctx, lan, known, store.watch())),
             Self::Plain { console, door } => {
                 boxed(plain::run(ctx, console, door, access, store, journal))
             }

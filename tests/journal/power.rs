@@ -132,5 +132,10 @@ pub(crate) fn specimens() -> Vec<Kind> {
             by: s("10.0.0.9"),
             now: s("rack7-2"),
         },
+        Kind::AmtMistaken {
+            machine: s("m"),
+            called: s("c"),
+            told: s("t"),
+        },
     ]
 }

@@ -181,6 +181,24 @@ def test_what_a_device_may_not_send_ends_its_tunnel_only(rack):
     rack.read()
 
 
+def test_a_find_of_a_scan_is_the_machine_that_calls_from_there_and_another_uuid_is_told(rack):
+    rack.device()
+    rack.up()
+    scan = ("amt", "scan", "10.79.0.9/32")
+    assert [found["machine"] for found in rack.board.json(*scan)["devices"]] == [None]
+    rack.call()
+    rack.read()
+    assert [found["machine"] for found in rack.board.json(*scan)["devices"]] == ["db1"]
+    assert not rack.told("AmtMistaken")
+    # It says the name and the password of another machine than it is.
+    other = "4c4c4544-004b-4210-8033-b6c04f504634"
+    rack.board.reload(rack.config().replace(UUID, other))
+    rack.why_closed()
+    rack.call(uuid=RAW[:-1] + "4")
+    told = wait_for("the event", lambda: rack.told("AmtMistaken"), 90)
+    assert told == [{"machine": "db1", "called": other, "told": UUID}]
+
+
 def test_nobody_listens_unless_it_is_said_and_who_is_removed_is_sent_away(rack):
     rack.device()
     rack.up()

@@ -20,10 +20,7 @@ pub async fn read(client: &mut Client) -> Result<AmtInfo, Error> {
     let software = list(client, SOFTWARE).await?;
     info.version = version_of(&software, "AMT");
     info.build = version_of(&software, "Build Number");
-    let package = one(client, "CIM_ComputerSystemPackage").await?;
-    info.uuid = package
-        .and_then(|found| uuid(found.text("PlatformGUID")?))
-        .unwrap_or_default();
+    info.uuid = identity(client).await?;
     let general = one(client, "AMT_GeneralSettings").await?;
     info.host_name = word(general.as_ref().and_then(|found| found.text("HostName")));
     info.mode = mode(client).await?;
@@ -62,6 +59,16 @@ pub async fn read(client: &mut Client) -> Result<AmtInfo, Error> {
     let clock = lenient(clock::read(client).await)?;
     info.clock = clock.map(|seconds| Timestamp(seconds.saturating_mul(1000)));
     Ok(info)
+}
+
+/// The machine's UUID; empty when it does not say.
+///
+/// # Errors
+/// [`Error`]
+pub async fn identity(client: &mut Client) -> Result<String, Error> {
+    let package = one(client, "CIM_ComputerSystemPackage").await?;
+    let told = package.and_then(|found| uuid(found.text("PlatformGUID")?));
+    Ok(told.unwrap_or_default())
 }
 
 /// Of the firmware; empty when it does not say.

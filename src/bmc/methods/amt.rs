@@ -32,13 +32,19 @@ pub(super) struct Amt {
     keys: Keys,
     /// What the next start was set to: a source cannot be read back. A start uses it up.
     source: BootTarget,
+    machine: String,
+    /// The UUID that it calls in with, if it does.
+    calls: Option<String>,
+    /// The last UUID that it told and that is another.
+    mistaken: Option<String>,
+    events: Vec<Kind>,
     /// How it takes its verbs.
     habit: power::Habit,
 }
 
 impl Amt {
     #[must_use]
-    pub(super) fn new(wanted: &Wanted, route: Route, state: &Path) -> Self {
+    pub(super) fn new(machine: &str, wanted: &Wanted, route: Route, state: &Path) -> Self {
         let pins = Pins::new(state);
         let trust = Trust {
             pins: pins.clone(),
@@ -50,6 +56,10 @@ impl Amt {
             client: Client::new(wanted.url(), route, trust, user, password),
             keys: Keys::new(pins),
             source: BootTarget::None,
+            machine: machine.to_owned(),
+            calls: wanted.caller().map(str::to_owned),
+            mistaken: None,
+            events: Vec::new(),
             habit: power::Habit::default(),
         }
     }
@@ -89,7 +99,11 @@ impl Amt {
                 }
                 Answer::Done
             }
-            Request::Model => Answer::Model(info::model(client).await?),
+            Request::Model => {
+                let model = info::model(client).await?;
+                self.compare().await;
+                Answer::Model(model)
+            }
             Request::Log { limit } => Answer::Log(log::read(client, limit).await?),
             Request::ClearLog => {
                 log::clear(client).await?;
@@ -125,6 +139,26 @@ impl Amt {
             Request::Amt(ask) => Answer::Amt(told(client, ask).await?),
             _ => return Err(Trouble::Ours("AMT cannot do this here".into())),
         })
+    }
+
+    /// Tells when who called in is another machine than it said. What it does not say proves nothing.
+    async fn compare(&mut self) {
+        let Some(called) = &self.calls else { return };
+        let told = info::identity(&mut self.client).await.unwrap_or_default();
+        if told.is_empty() {
+            return;
+        }
+        let other = (told != *called).then_some(told);
+        if let Some(told) = &other
+            && self.mistaken != other
+        {
+            self.events.push(Kind::AmtMistaken {
+                machine: self.machine.clone(),
+                called: called.clone(),
+                told: told.clone(),
+            });
+        }
+        self.mistaken = other;
     }
 
     /// What an error means for what was asked. `harmless`: nothing was asked that changes anything.
@@ -205,6 +239,8 @@ impl Device for Amt {
     }
 
     fn events(&mut self) -> Vec<Kind> {
-        self.keys.events()
+        let mut events = self.keys.events();
+        events.append(&mut self.events);
+        events
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn open(
         Method::Amt => {
             let wanted = machine.amt.as_ref()?;
             let route = tunnels.route(lan, wanted.caller());
-            Box::new(amt::Amt::new(wanted, route, &ctx.dirs.state))
+            Box::new(amt::Amt::new(&machine.name, wanted, route, &ctx.dirs.state))
         }
         Method::Outlets => {
             let (outlets, commands) = (machine.outlets.clone(), ctx.commands.clone());

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::redirection::{Conn, End, done, next_order};
+use crate::redirection::{Conn, End, done, misbehave, next_order};
 use crate::{Shared, lock, tell};
 
 /// Longest wait for an answer of the drives.
@@ -197,10 +197,7 @@ impl Host<'_> {
                 return Err(Stop::Over(End::Cut));
             }
             "mute" => {
-                tell(&json!({"service": "IDER", "order": order}));
-                while next_order("IDER").is_none() {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
+                misbehave(self.conn, order)?;
                 return Ok(());
             }
             other => panic!("no order {other}"),
