@@ -38,6 +38,7 @@ pub use outlets::{resolve, switches};
 pub use power::PersonsPower;
 pub use rights::needed;
 pub use serve::{Caller, House, Identity, serve};
+pub(crate) use view::concerns;
 
 use wire::{Response, Wire};
 

@@ -59,6 +59,16 @@ pub(super) fn shows(event: &Event, query: &Query, person: &Person) -> bool {
         && !texts(&event.kind).any(|text| names_hidden(text, person))
 }
 
+/// Is this event about a console, an outlet or a machine of this state?
+pub(crate) fn concerns(event: &Event, state: &State) -> bool {
+    console(event).is_some_and(|name| state.consoles.contains_key(name))
+        || machine(event).is_some_and(|name| state.machines.contains_key(name))
+        || outlet(event).is_some_and(|(pdu, key)| {
+            let outlets = state.pdus.get(pdu).map(|pdu| pdu.outlets.iter());
+            outlets.into_iter().flatten().any(|one| one.key == key)
+        })
+}
+
 /// What an event says in words of its own, where it may name what is hidden.
 fn texts(kind: &Kind) -> impl Iterator<Item = &str> {
     let (one, many): (&str, &[String]) = match kind {

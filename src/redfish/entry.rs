@@ -97,6 +97,9 @@ async fn handle(house: Arc<House>, guest: Guest, request: Request) -> Result<Res
     if !reads && !query.is_plain() {
         return Err(Wrong::bad("QueryNotSupportedOnOperation", &[]));
     }
+    if query.only && !resource.is_collection() {
+        return Err(Wrong::bad("QueryNotSupportedOnResource", &[]));
+    }
     if query.expand.is_some() && caller.is_none() {
         return Err(nobody());
     }
@@ -212,7 +215,7 @@ async fn show(
             return Err(Wrong::internal("a GET that made something"));
         }
     };
-    let (resource, mut value) = if call.query.only && resource.is_collection() {
+    let (resource, mut value) = if call.query.only {
         only(call, resource, value).await?
     } else {
         (resource, value)

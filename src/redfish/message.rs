@@ -111,6 +111,11 @@ pub(super) const BASES: &[Template] = &[
         "Leave them out.",
     ),
     warning(
+        "QueryNotSupportedOnResource",
+        "This query parameter does not go with this resource.",
+        "Leave it out.",
+    ),
+    warning(
         "QueryParameterValueFormatError",
         "The value %1 of the query parameter %2 has a wrong form.",
         "Correct the value.",

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::file::Slots;
 
 use super::record::Filter;
+use super::resource::boot::Said;
 use super::tasks::Tasks;
 
 /// Resources are spread over so many turnstiles.
@@ -104,6 +105,7 @@ pub(crate) struct Service {
     /// Of two changes that both say `If-Match`, the second is compared with what the first has made.
     turns: Vec<Semaphore>,
     pub(super) tasks: Tasks,
+    pub(super) boots: Said,
     table: Mutex<Table>,
     slots: Mutex<Slots>,
 }
@@ -126,6 +128,7 @@ impl Service {
         Self {
             turns: (0..TURNS).map(|_| Semaphore::new(1)).collect(),
             tasks: Tasks::open(state),
+            boots: Said::default(),
             table: Mutex::new(Table {
                 last,
                 entries: entries.collect(),

@@ -35,13 +35,13 @@ class House(MachineHouse):
     def __init__(self, work, make_board, people=None):
         super().__init__(work, make_board, users=users(people or PEOPLE))
 
-    def run(self, more="", confirm="6s"):
+    def run(self, more="", confirm="6s", relay=True):
         self.sim()
         self.powermand = self.powerman()
         self.nut = self.peers(Nut).up()
         pdu = PDU.replace('"6s"', f'"{confirm}"')
-        self.start(f'{pdu}{UPS}[machine.db1]\n{ipmi()}outlets = ["rack/rack1", "rack/rack2"]\n{FAST}'
-                   f'[machine.relay-only]\noutlets = ["rack/rack3"]\n{FAST}{more}')
+        alone = f'[machine.relay-only]\noutlets = ["rack/rack3"]\n{FAST}' if relay else ""
+        self.start(f'{pdu}{UPS}[machine.db1]\n{ipmi()}outlets = ["rack/rack1", "rack/rack2"]\n{FAST}{alone}{more}')
         self.phase("up")
         self.until("the PDU and the UPS", lambda: self.pdu().get("outlets") and self.board.json("status")["upses"]["cellar"].get("status"))
         self.service = Service(self)

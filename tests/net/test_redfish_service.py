@@ -135,6 +135,9 @@ def test_what_holds_for_every_resource(house):
             ("POST", RESET, {"ResetType": "Explode"}, 400, "ActionParameterValueNotInList"), ("POST", RESET, {}, 400, "ActionParameterMissing"),
             ("POST", RESET, {"ResetType": 1}, 400, "ActionParameterValueTypeError"), ("POST", RESET, {"ResetType": "On", "x": 1}, 400, "ActionParameterUnknown"),
             ("POST", RESET + "?$select=Id", {"ResetType": "On"}, 400, "QueryNotSupportedOnOperation"),
+            ("POST", "/Systems/db1/VirtualMedia/Cd/Actions/VirtualMedia.InsertMedia", {"Image": "rescue.iso"}, 404, "ResourceMissingAtURI"),
+            ("PATCH", "/Systems/relay-only", {"Boot": {"BootSourceOverrideTarget": "Pxe"}}, 400, "PropertyValueNotInList"),
+            ("GET", "/SessionService?only", None, 400, "QueryNotSupportedOnResource"),
             ("GET", "/Systems?$filter=x", None, 501, "QueryNotSupported"), ("GET", "/Systems?$expand=.($levels=7)", None, 400, "QueryParameterOutOfRange"),
             ("GET", "/Systems/db9", None, 404, "ResourceMissingAtURI")]:
         answer = service.call(method, path, body)
@@ -187,6 +190,14 @@ def test_one_machine_as_a_service_of_its_own(house):
     assert begun.headers["Location"].startswith(base)
     assert service.call("POST", f"{base}/Systems/db1/Actions/ComputerSystem.Reset", {"ResetType": "On"}, token=begun.headers["X-Auth-Token"]).status == 204
     assert service.call("GET", "/machine/relay-only/redfish/v1/Systems", user="bob").status == 404
+    # Its log has what is about it, and nothing of the others.
+    entries = service.get(f"{base}/Managers/oob/LogServices/Journal/Entries")
+    sources = {one["Originator"] for one in entries["Members"]}
+    assert "machine.db1" in sources and not sources & {"machine.relay-only", "link", "control"}, sources
+    assert "Managers" in entries["Members"][0]["@odata.id"] and service.call("GET", entries["Members"][0]["@odata.id"]).status == 200
+    everything = service.get("/Managers/oob/LogServices/Journal/Entries?$top=100")["Members"]
+    other = next(one["Id"] for one in everything if one["Originator"] not in sources)
+    assert service.call("GET", f"{base}/Managers/oob/LogServices/Journal/Entries/{other}").status == 404
     assert service.call("GET", "/machine/nobody/redfish/v1/Systems").status == 404
 
 

@@ -5,6 +5,7 @@ import signal
 import pytest
 from board import wait_for
 from redfish_service_kit import House, Service
+from ssh_kit import PASSWORD
 
 CONTROL = "/PowerEquipment/RackPDUs/rack/Outlets/rack{}/Actions/Outlet.PowerControl"
 LATER = {"Prefer": "respond-async"}
@@ -74,6 +75,8 @@ def test_a_task_that_a_restart_cuts_off_is_told_as_that(house):
     begun = service.call("POST", CONTROL.format(1), {"PowerState": "Off"}, **{"Prefer": "respond-async, wait=0"})
     assert begun.status == 202
     number = begun.json()["Id"]
+    token = service.call("POST", "/SessionService/Sessions", {"UserName": "bob", "Password": PASSWORD}, user=None).headers["X-Auth-Token"]
+    assert service.call("GET", "/Systems", token=token).status == 200
     assert service.call("GET", begun.headers["Location"]).status == 202
     assert service.call("DELETE", f"{TASKS}/{number}").status == 409
     house.board.stop(signal.SIGKILL)
@@ -81,6 +84,7 @@ def test_a_task_that_a_restart_cuts_off_is_told_as_that(house):
     house.board.start()
     service = Service(house)
     wait_for("the task", lambda: service.call("GET", f"{TASKS}/{number}").status == 200)
+    assert service.call("GET", "/Systems", token=token).status == 401, "sessions end with the board's service"
     task = service.get(f"{TASKS}/{number}")
     assert (task["TaskState"], task["TaskStatus"]) == ("Exception", "Critical") and task["Messages"][-1]["MessageId"] == "Oobd.1.0.CutOff"
     assert service.call("GET", begun.headers["Location"]).status == 500

@@ -54,6 +54,8 @@ pub(in super::super) fn legacy(call: &Call) -> Result<Value, Wrong> {
     Ok(json!({
         "Id": "Power",
         "Name": format!("Power of {}", machine.name),
+        // None is known: what controllers say of them is among the sensors.
+        "PowerSupplies": [],
         "PowerControl@odata.count": control.len(),
         "PowerControl": control,
         "Voltages@odata.count": volts.len(),

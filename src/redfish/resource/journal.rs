@@ -1,9 +1,11 @@
 //! The journal of the appliance as a log service: the newest events that the person may see, newest first.
 
+use std::collections::VecDeque;
+
 use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
-use crate::control::{Follow, wire};
+use crate::control::{Follow, concerns, wire};
 use crate::event::{Event, Severity};
 
 use super::super::answer::Answer;
@@ -43,12 +45,7 @@ pub(in super::super) fn service(call: &Call) -> Result<Value, Wrong> {
 
 pub(in super::super) async fn list(call: &Call) -> Result<Answer, Wrong> {
     manager::ours(call)?;
-    let wanted = wire::Query {
-        newest: Some(NEWEST),
-        ..wire::Query::default()
-    };
-    let mut events = Follow::new(&call.house.control, wanted);
-    let events = events.past(call.person()?).await?.unwrap_or_default();
+    let events = newest(call).await?;
     let (skip, total) = (call.query.skip, events.len());
     let top = call.query.top.unwrap_or(PAGE).min(PAGE);
     let end = skip.saturating_add(top).min(total);
@@ -71,6 +68,29 @@ pub(in super::super) async fn list(call: &Call) -> Result<Answer, Wrong> {
     Ok(Answer::Shown(value))
 }
 
+/// The newest events. As the service of one machine it has what is about that machine alone.
+async fn newest(call: &Call) -> Result<VecDeque<Event>, Wrong> {
+    let all = call.view.is_none();
+    let wanted = wire::Query {
+        newest: all.then_some(NEWEST),
+        after: (!all).then_some(0),
+        ..wire::Query::default()
+    };
+    let mut follow = Follow::new(&call.house.control, wanted);
+    let mut newest = VecDeque::new();
+    while let Some(events) = follow.past(call.person()?).await? {
+        for event in events {
+            if all || concerns(&event, &call.state) {
+                newest.push_back(event);
+            }
+        }
+        while newest.len() > NEWEST as usize {
+            newest.pop_front();
+        }
+    }
+    Ok(newest)
+}
+
 pub(in super::super) async fn show(call: &Call) -> Result<Answer, Wrong> {
     manager::ours(call)?;
     let seq: u64 = call.id(1).parse().map_err(|_| call.missing())?;
@@ -81,7 +101,9 @@ pub(in super::super) async fn show(call: &Call) -> Result<Answer, Wrong> {
     };
     let mut events = Follow::new(&call.house.control, wanted);
     let events = events.past(call.person()?).await?.unwrap_or_default();
-    let found = events.first().filter(|event| event.seq == seq);
+    let found = events
+        .first()
+        .filter(|event| event.seq == seq && (call.view.is_none() || concerns(event, &call.state)));
     found
         .map(|event| Answer::Shown(entry(event)))
         .ok_or_else(|| call.missing())

@@ -79,17 +79,24 @@ fn addresses(link: &Link) -> (Vec<Value>, Vec<Value>) {
         match (address.parse(), length.parse::<u32>()) {
             (Ok(IpAddr::V4(address)), Ok(length @ 0..=32)) => {
                 let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
-                let mut one =
-                    json!({ "Address": address, "SubnetMask": Ipv4Addr::from_bits(mask) });
-                if let Some(gateway) = gateway {
-                    one["Gateway"] = gateway.to_string().into();
+                // Where it comes from is not told, and a LAN may have no gateway.
+                let mut one = json!({
+                    "Address": address,
+                    "AddressOrigin": null,
+                    "SubnetMask": Ipv4Addr::from_bits(mask),
+                });
+                if v4.is_empty() {
+                    one["Gateway"] = json!(gateway);
                 }
                 v4.push(one);
             }
             (Ok(IpAddr::V6(address)), Ok(length @ 0..=128)) => {
-                v6.push(
-                    json!({ "Address": address, "PrefixLength": length, "AddressState": null }),
-                );
+                v6.push(json!({
+                    "Address": address,
+                    "AddressOrigin": null,
+                    "AddressState": null,
+                    "PrefixLength": length,
+                }));
             }
             _ => {}
         }

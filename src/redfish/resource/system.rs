@@ -170,7 +170,10 @@ pub(in super::super) async fn reset(call: &Call) -> Result<Answer, Wrong> {
         verb,
         cut_myself: false,
     };
-    match call.act(command).await? {
+    let answer = call.act(command).await;
+    // What was for one start is used up by it.
+    call.house.redfish.boots.forget(&machine.name);
+    match answer? {
         Reply::Started { action } => Ok(Answer::Begun(Begun {
             target: Target::Machine(machine.name.clone()),
             action,
