@@ -101,7 +101,13 @@ impl Format {
         for (most, shift) in self.most.into_iter().zip(self.shift) {
             let most = u32::from(most);
             let part = (value >> shift) & most;
-            let scaled = (part * 255 + most / 2) / most;
+            // (part * 255 + most / 2) / most; two million pixels of a screen are read without a division.
+            let scaled = match most {
+                31 => (part * 527 + 23) >> 6,
+                63 => (part * 259 + 33) >> 6,
+                255 => part,
+                _ => (part * 255 + most / 2) / most,
+            };
             colour = colour << 8 | (scaled & 0xff);
         }
         colour
@@ -127,6 +133,27 @@ impl Format {
             out.extend(bytes.iter().rev());
         } else {
             out.extend(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_rounded_as_by_division() {
+        for value in 0..=u16::MAX {
+            let part = |shift: u16, most: u16| {
+                let part = u32::from(value >> shift & most);
+                (part * 255 + u32::from(most) / 2) / u32::from(most)
+            };
+            let colour = part(11, 31) << 16 | part(5, 63) << 8 | part(0, 31);
+            assert_eq!(
+                Format::RGB565.read(&value.to_le_bytes()),
+                colour,
+                "{value:#x}"
+            );
         }
     }
 }
