@@ -2,6 +2,7 @@
 //! server of viewers, and PNG. Bytes in, bytes out: opens no connection and knows no machine.
 
 pub mod client;
+mod deflate;
 pub mod frame;
 pub mod inflate;
 mod pixel;

@@ -1,5 +1,7 @@
 //! Formats of pixels on the wire (RFC 6143 §7.4), to and from 0x00RRGGBB.
 
+use std::ops::Range;
+
 use super::Bad;
 
 /// True colour of 8, 16 or 32 bits.
@@ -118,6 +120,46 @@ impl Format {
         if self == Self::RGB888 {
             return out.extend(colour.to_le_bytes());
         }
+        let (little, bytes) = (self.value(colour).to_le_bytes(), self.bytes);
+        self.put(little.get(..bytes).unwrap_or_default(), out);
+    }
+
+    /// As ZRLE has it (RFC 6143 §7.7.5, CPIXEL): the byte of four that no colour uses is left out.
+    pub(super) fn write_compact(self, colour: u32, out: &mut Vec<u8>) {
+        let place = self.compact();
+        let little = self.value(colour).to_le_bytes();
+        self.put(little.get(place).unwrap_or_default(), out);
+    }
+
+    /// Which bytes of a pixel are written, lowest first.
+    fn compact(self) -> Range<usize> {
+        let mut parts = self.most.into_iter().zip(self.shift);
+        if self.bytes != 4 || self.depth > 24 {
+            0..self.bytes
+        } else if parts
+            .clone()
+            .all(|(most, shift)| u32::from(most) << shift < 1 << 24)
+        {
+            0..3
+        } else if parts.all(|(_, shift)| shift >= 8) {
+            1..4
+        } else {
+            0..4
+        }
+    }
+
+    fn put(self, little: &[u8], out: &mut Vec<u8>) {
+        if self.big_endian {
+            out.extend(little.iter().rev());
+        } else {
+            out.extend_from_slice(little);
+        }
+    }
+
+    fn value(self, colour: u32) -> u32 {
+        if self.most == Self::RGB888.most && self.shift == Self::RGB888.shift {
+            return colour;
+        }
         let [_, red, green, blue] = colour.to_be_bytes();
         let mut value = 0_u32;
         for (part, (most, shift)) in [red, green, blue]
@@ -127,13 +169,7 @@ impl Format {
             let part = (u32::from(part) * u32::from(most) + 127) / 255;
             value |= part << shift;
         }
-        let little = value.to_le_bytes();
-        let bytes = little.get(..self.bytes).unwrap_or_default();
-        if self.big_endian {
-            out.extend(bytes.iter().rev());
-        } else {
-            out.extend(bytes);
-        }
+        value
     }
 }
 

@@ -1,12 +1,15 @@
-//! RFB 3.8 for viewers: greets without a password (the door has let them in), sends what changed as Raw in the viewer's
-//! format, tells of another size, hears keys and pointer. RFC 6143.
+//! RFB 3.8 for viewers: greets without a password (the door has let them in), sends what changed as ZRLE or Raw, whichever the
+//! viewer names first, in the viewer's format, tells of another size, hears keys and pointer. RFC 6143.
 
+use super::deflate::Deflate;
 use super::frame::{Frame, TILE};
 use super::pixel::Format;
-use super::{Bad, Reader, encoding, limited};
+use super::{Bad, Reader, encoding, limited, zrle};
 
-/// Bytes of pixels in one update; the rest comes with the next.
+/// Bytes of one update, more or less; the rest comes with the next.
 const AT_ONCE: usize = 128 * 1024;
+/// Tiles of one update that are deflated: the picture is held meanwhile, some 20 ms of a small board.
+const MOST_TILES: u16 = 32;
 /// Longest clipboard, which is dropped.
 const LONGEST_TEXT: usize = 256 * 1024;
 
@@ -42,6 +45,10 @@ pub struct Server {
     format: Format,
     /// Understands that the screen changes its size.
     resizes: bool,
+    /// It would rather have ZRLE than Raw.
+    squeezed: bool,
+    /// The one stream of all that was sent as ZRLE.
+    deflate: Option<Deflate>,
     /// The size it was told.
     size: (usize, usize),
     /// The change of each tile that it has.
@@ -63,6 +70,8 @@ impl Server {
             stage: Stage::Version,
             format: Format::RGB888,
             resizes: false,
+            squeezed: false,
+            deflate: None,
             size: (0, 0),
             seen: Vec::new(),
             next: 0,
@@ -191,9 +200,10 @@ impl Server {
             {
                 None => false,
                 Some(list) => {
-                    self.resizes = list
-                        .chunks(4)
-                        .any(|one| one == encoding::SIZE.to_be_bytes());
+                    let at = |kind: i32| list.chunks(4).position(|one| one == kind.to_be_bytes());
+                    self.resizes = at(encoding::SIZE).is_some();
+                    self.squeezed = at(encoding::ZRLE)
+                        .is_some_and(|zrle| at(encoding::RAW).is_none_or(|raw| zrle < raw));
                     true
                 }
             },
@@ -265,17 +275,12 @@ impl Server {
             }
             let (x, y) = (tile % across * TILE, tile / across * TILE);
             if x < width && y < height {
-                if body.len() >= AT_ONCE {
+                if body.len() >= AT_ONCE || (self.squeezed && count >= MOST_TILES) {
                     self.next = tile;
                     break;
                 }
                 let (wide, high) = (TILE.min(width - x), TILE.min(height - y));
-                self.rectangle((x, y), (wide, high), encoding::RAW, &mut body);
-                for line in y..y + high {
-                    for colour in frame.row(x, line, wide) {
-                        self.format.write(*colour, &mut body);
-                    }
-                }
+                self.tile((x, y), (wide, high), frame, &mut body);
                 count = count.saturating_add(1);
             }
             if let Some(seen) = self.seen.get_mut(tile) {
@@ -288,6 +293,36 @@ impl Server {
         self.waits = false;
         let [high, low] = count.to_be_bytes();
         Some([&[0, 0, high, low][..], &body].concat())
+    }
+
+    fn tile(
+        &mut self,
+        (x, y): (usize, usize),
+        (wide, high): (usize, usize),
+        frame: &Frame,
+        out: &mut Vec<u8>,
+    ) {
+        let rows = (y..y + high).map(|line| frame.row(x, line, wide));
+        if !self.squeezed {
+            self.rectangle((x, y), (wide, high), encoding::RAW, out);
+            for colour in rows.flatten() {
+                self.format.write(*colour, out);
+            }
+            return;
+        }
+        self.rectangle((x, y), (wide, high), encoding::ZRLE, out);
+        let pixels: Vec<u32> = rows.flatten().copied().collect();
+        let mut plain = Vec::new();
+        zrle::write(&pixels, wide, self.format, &mut plain);
+        let length = out.len();
+        out.extend([0; 4]);
+        self.deflate
+            .get_or_insert_with(Deflate::default)
+            .feed(&plain, out);
+        let bytes = u32::try_from(out.len() - length - 4).unwrap_or(0);
+        if let Some(place) = out.get_mut(length..length + 4) {
+            place.copy_from_slice(&bytes.to_be_bytes());
+        }
     }
 
     fn rectangle(

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::frame::{Frame, Picture};
 use super::inflate::Inflate;
-use super::{Bad, Client, Format, Input, Server, png};
+use super::{Bad, Client, Format, Input, Server, png, zrle};
 
 /// Of zlib 1.2.13, level 9 with two sync flushes, and with the strategy of fixed codes: some letters, a thousand x, every
 /// byte.
@@ -236,9 +236,16 @@ fn what_is_no_screen_ends_it() {
 }
 
 /// A viewer that has shaken hands and wants these bytes.
-fn viewer(frame: &Frame, said: &[u8]) -> Server {
+fn viewer_of(frame: &Frame, said: &[u8]) -> Server {
     let mut server = Server::new("db1");
     server.feed(b"RFB 003.008\n\x01\x01", frame).unwrap();
+    server.feed(said, frame).unwrap();
+    server
+}
+
+/// The same, of a screen of 800×600.
+fn viewer(frame: &Frame, said: &[u8]) -> Server {
+    let mut server = viewer_of(frame, &[]);
     let greeted = server.said();
     assert!(greeted.starts_with(b"RFB 003.008\n\x01\x01\0\0\0\0\x03\x20\x02\x58"));
     assert!(greeted.ends_with(b"\0\0\0\x03db1"));
@@ -246,6 +253,7 @@ fn viewer(frame: &Frame, said: &[u8]) -> Server {
     server
 }
 
+const ZRLE: [u8; 8] = [2, 0, 0, 1, 0, 0, 0, 16];
 const ALL: [u8; 10] = [3, 0, 0, 0, 0, 0, 3, 0x20, 2, 0x58];
 const MORE: [u8; 10] = [3, 1, 0, 0, 0, 0, 3, 0x20, 2, 0x58];
 
@@ -274,6 +282,103 @@ fn a_viewer_gets_all_of_it_and_then_what_changes() {
     let pixel = 16 + (6 * 64 + 6) * 4;
     assert_eq!(update[pixel..pixel + 4], [0xff, 0, 0, 0]);
     assert_eq!(server.update(&frame), None, "it has not asked again");
+}
+
+/// What a viewer of this format shows after these updates, all of them ZRLE.
+fn drawn(updates: &[Vec<u8>], format: Format, frame: &mut Frame) {
+    let mut inflate = Inflate::default();
+    for update in updates {
+        let number = |at: usize| usize::from(u16::from_be_bytes([update[at], update[at + 1]]));
+        let mut at = 4;
+        for _ in 0..number(2) {
+            let place = (number(at), number(at + 2), number(at + 4), number(at + 6));
+            assert_eq!(update[at + 8..at + 12], [0, 0, 0, 16]);
+            let length = number(at + 12) << 16 | number(at + 14);
+            let plain = inflate.feed(&update[at + 16..at + 16 + length], 1 << 20);
+            zrle::draw(&plain.unwrap(), format, place, frame).unwrap();
+            at += 16 + length;
+        }
+        assert_eq!(at, update.len());
+    }
+}
+
+/// A frame with tiles of one colour, of few, of sixteen, of seventeen and of many.
+fn motley() -> Frame {
+    let mut frame = Frame::default();
+    frame.resize(333, 70).unwrap();
+    let blue = |number: usize| u32::try_from(number % 32 * 255 / 31).unwrap();
+    for line in 0..70 {
+        let colours = |x: usize| match x / 64 {
+            0 => blue(7),
+            1 => blue(x % 3),
+            2 => blue(x % 16),
+            3 => blue(x % 17),
+            4 => blue(x % 2) << 16,
+            _ => blue(x * line) << 16 | blue(x + line),
+        };
+        frame.put(0, line, &(0..333).map(colours).collect::<Vec<_>>());
+    }
+    frame
+}
+
+#[test]
+fn a_viewer_that_would_rather_have_it_gets_zrle_and_draws_the_same() {
+    for format in [Format::RGB565, Format::RGB332] {
+        let frame = motley();
+        let wants = [&[0, 0, 0, 0][..], &format.encode(), &ZRLE, &ALL].concat();
+        let mut server = viewer_of(&frame, &wants);
+        let mut updates = Vec::new();
+        while let Some(update) = server.update(&frame) {
+            updates.push(update);
+            server.feed(&MORE, &frame).unwrap();
+        }
+        let mut shown = Frame::default();
+        shown.resize(333, 70).unwrap();
+        drawn(&updates, format, &mut shown);
+        for line in 0..70 {
+            let coarse = |colour: &u32| {
+                let mut bytes = Vec::new();
+                format.write(*colour, &mut bytes);
+                format.read(&bytes)
+            };
+            let wanted: Vec<u32> = frame.row(0, line, 333).iter().map(coarse).collect();
+            assert_eq!(shown.row(0, line, 333), wanted, "line {line}");
+        }
+        let bytes: usize = updates.iter().map(Vec::len).sum();
+        assert!(bytes < 333 * 70 * format.bytes / 2, "{bytes} bytes");
+    }
+}
+
+#[test]
+fn the_byte_that_no_colour_uses_is_left_out() {
+    let compact = |format: Format| {
+        let mut bytes = Vec::new();
+        format.write_compact(0x0011_2233, &mut bytes);
+        bytes
+    };
+    let rgb = Format::RGB888;
+    assert_eq!(compact(rgb), [0x33, 0x22, 0x11]);
+    let big_endian = true;
+    assert_eq!(compact(Format { big_endian, ..rgb }), [0x11, 0x22, 0x33]);
+    let shift = [24, 16, 8];
+    assert_eq!(compact(Format { shift, ..rgb }), [0x33, 0x22, 0x11]);
+    let shift = [24, 8, 0];
+    assert_eq!(compact(Format { shift, ..rgb }), [0x33, 0x22, 0, 0x11]);
+    assert_eq!(compact(Format { depth: 32, ..rgb }), [0x33, 0x22, 0x11, 0]);
+    assert_eq!(compact(Format::RGB332).len(), 1);
+}
+
+#[test]
+fn what_a_viewer_names_first_is_what_it_gets() {
+    let frame = motley();
+    let of = |list: &[u8]| {
+        let said = [list, &ALL].concat();
+        viewer_of(&frame, &said).update(&frame).unwrap()[15]
+    };
+    assert_eq!(of(&ZRLE), 16);
+    assert_eq!(of(&[2, 0, 0, 2, 0, 0, 0, 16, 0, 0, 0, 0]), 16);
+    assert_eq!(of(&[2, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 16]), 0);
+    assert_eq!(of(&[2, 0, 0, 1, 0, 0, 0, 7]), 0, "Raw is for all");
 }
 
 #[test]

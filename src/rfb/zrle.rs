@@ -1,4 +1,4 @@
-//! ZRLE (RFC 6143 §7.7.6): tiles of 64×64 out of inflated bytes.
+//! ZRLE (RFC 6143 §7.7.6): tiles of 64×64 out of inflated bytes, and into bytes to deflate.
 
 use super::frame::Frame;
 use super::pixel::Format;
@@ -34,6 +34,57 @@ pub(super) fn draw(
     Ok(())
 }
 
+/// Most colours of a tile that is told by their numbers.
+const PALETTE: usize = 16;
+
+/// One tile of at most 64×64, as it is before it is deflated: one colour, up to 16 by their numbers, or pixel by pixel.
+pub(super) fn write(pixels: &[u32], wide: usize, format: Format, out: &mut Vec<u8>) {
+    let mut palette: Vec<u32> = Vec::with_capacity(PALETTE);
+    for pixel in pixels {
+        if palette.last() == Some(pixel) || palette.contains(pixel) {
+            continue;
+        }
+        if palette.len() == PALETTE {
+            out.push(0);
+            for pixel in pixels {
+                format.write_compact(*pixel, out);
+            }
+            return;
+        }
+        palette.push(*pixel);
+    }
+    out.push(u8::try_from(palette.len()).unwrap_or(0));
+    for colour in &palette {
+        format.write_compact(*colour, out);
+    }
+    if palette.len() < 2 {
+        return;
+    }
+    let bits = bits(palette.len());
+    for row in pixels.chunks(wide) {
+        for some in row.chunks(8 / bits) {
+            let mut byte = 0;
+            for (at, pixel) in some.iter().enumerate() {
+                let number = palette
+                    .iter()
+                    .position(|colour| colour == pixel)
+                    .unwrap_or(0);
+                byte |= number << (8 - bits * (1 + at));
+            }
+            out.push(u8::try_from(byte).unwrap_or(0));
+        }
+    }
+}
+
+/// Bits of a number that tells one of so many colours.
+fn bits(colours: usize) -> usize {
+    match colours {
+        0..=2 => 1,
+        3 | 4 => 2,
+        _ => 4,
+    }
+}
+
 /// `None` for what is broken.
 fn read(
     reader: &mut Reader<'_>,
@@ -61,11 +112,7 @@ fn read(
         }
         1 => out.resize(count, *palette.first()?),
         2..=16 => {
-            let bits = match size {
-                2 => 1,
-                3 | 4 => 2,
-                _ => 4,
-            };
+            let bits = bits(size);
             let per = 8 / bits;
             for _ in 0..high {
                 let row = reader.take(wide.div_ceil(per))?;

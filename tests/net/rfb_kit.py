@@ -1,6 +1,7 @@
 """A viewer of RFB 3.8 over the board's WebSocket, written from RFC 6143: it draws what it is sent, and checks nothing else."""
 import struct
 import time
+import zlib
 
 import websocket
 
@@ -14,6 +15,7 @@ class Viewer:
         self.link = websocket.create_connection(url, socket=door.tls(), header=header, suppress_origin=True, subprotocols=["binary"])
         self.link.settimeout(60)
         self.bytes, self.size, self.rows, self.updates = b"", None, {}, 0
+        self.inflate, self.squeezed = zlib.decompressobj(), 0
         assert self.take(12) == b"RFB 003.008\n"
         self.send(b"RFB 003.008\n")
         assert self.take(2) == b"\x01\x01"
@@ -62,13 +64,29 @@ class Viewer:
                 self.resize(width, height)
                 whole = False
                 continue
-            assert encoding == 0
-            data = self.take(width * height * 4)
+            data = self.take(width * height * 4) if encoding == 0 else self.zrle(width, height, encoding)
             for row in range(height):
                 self.rows[y + row][x * 4:(x + width) * 4] = data[row * width * 4:(row + 1) * width * 4]
         self.updates += 1
         self.ask(whole)
         return count
+
+    def zrle(self, width, height, encoding):
+        """RFC 6143 §7.7.6, as far as a tile of one colour, of a palette, or of pixels goes; at most one tile."""
+        assert encoding == 16 and max(width, height) <= 64
+        self.squeezed += 1
+        plain = self.inflate.decompress(self.take(struct.unpack(">I", self.take(4))[0]))
+        kind, plain = plain[0], plain[1:]
+        if kind == 0:
+            colours, numbers = [plain[at:at + 3] for at in range(0, len(plain), 3)], range(width * height)
+        else:
+            colours, rows = [plain[at:at + 3] for at in range(0, 3 * kind, 3)], plain[3 * kind:]
+            bits = {1: 0, 2: 1, 3: 2, 4: 2}.get(kind, 4)
+            wide = (width * bits + 7) // 8
+            numbers = [rows[y * wide + x * bits // 8] >> (8 - bits - x * bits % 8) & (1 << bits) - 1 if bits else 0
+                       for y in range(height) for x in range(width)]
+            assert kind <= 16 and len(rows) == wide * height
+        return b"".join(colours[number] + b"\0" for number in numbers)
 
     def pixel(self, x, y):
         """Red, green, blue."""

@@ -42,13 +42,14 @@ def gradient(device_size, x, y):
     return colour((x * 31 // width) << 11 | (y * 63 // height) << 5)
 
 
-@pytest.mark.parametrize("zrle, split", [(True, None), (False, None), (True, 777)])
-def test_a_viewer_sees_the_pixels_of_the_machine_and_types(rack, zrle, split):
+@pytest.mark.parametrize("zrle, split, encodings", [(True, None, (0, -223)), (False, None, (16, 0, -223)), (True, 777, (0, 16, -223))])
+def test_a_viewer_sees_the_pixels_of_the_machine_and_types(rack, zrle, split, encodings):
     device, door, token = start(rack, zrle=zrle, **({"split": split} if split else {}))
-    viewer = Viewer(door, "db1", token=token)
+    viewer = Viewer(door, "db1", token=token, encodings=encodings)
     assert (viewer.name, viewer.size) == ("db1", (800, 600))
     places = [(799, 599), (400, 300), (63, 64), (64, 63), (0, 599), (799, 0)]
     viewer.until(lambda: all(viewer.pixel(*place) == gradient((800, 600), *place) for place in places))
+    assert bool(viewer.squeezed) == (encodings[0] == 16)
     device.tell("KVMR colour 63488")
     viewer.until(lambda: viewer.pixel(*SQUARE) == (255, 0, 0))
     for keysym in (0xffe3, 0xffe9, 0xffff):  # Ctrl, Alt, Delete
