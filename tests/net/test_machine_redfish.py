@@ -67,7 +67,7 @@ def test_power_boot_and_an_image_of_this_board(house):
     (images / "rescue.iso").write_bytes(bytes(range(256)) * 4096)
     board.ctl("machine", "media", "db1", "insert", "rescue.iso", timeout=60)
     media = {medium["slot"]: medium["image"] for medium in board.json("machine", "media", "db1")["media"]}
-    assert media["Cd"]
+    assert media["Cd"] == "rescue.iso", "not the address that the controller fetches it from"
     board.ctl("machine", "media", "db1", "eject", timeout=60)
     media = {medium["slot"]: medium["image"] for medium in board.json("machine", "media", "db1")["media"]}
     assert not media["Cd"]

@@ -2,6 +2,7 @@
 by AMT each; interoperability profiles."""
 import contextlib
 import html
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ from machine_kit import FAST, There, ipmi
 from redfish_kit import emulator, peers
 from redfish_service_kit import House, Service, validate, validators
 from ssh_kit import PASSWORD
+from venv_kit import venv
 
 FIRST = "10000000-0000-0000-0000-000000000001"
 SLOW = FAST.replace('confirm = "8s"', 'confirm = "60s"').replace('shutdown = "12s"', 'shutdown = "60s"')
@@ -119,6 +121,47 @@ def test_redfishtool_cycles_and_boots(rack):
             assert done.returncode == 0, (name, words, done.stdout)
             if words[0] == "reset":
                 rack.until("the outcome", lambda name=name: any(one["machine"] == name for one in rack.told("MachineSwitched")), 120)
+
+
+def play(house, module, **words):
+    """One task of Ansible's community.general against the board; what the module said."""
+    login = {"baseuri": "127.0.0.1", "username": "alice", "password": PASSWORD}
+    inside = ["ip", "netns", "exec", house.lan.board]
+    ansible = venv("ansible", Path(__file__).with_name("ansible.txt")) / "bin" / "ansible"
+    env = {name: value for name, value in os.environ.items() if "CA_BUNDLE" not in name}
+    home = {"ANSIBLE_HOME": str(house.work / "ansible"), "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_STDOUT_CALLBACK": "json"}
+    done = subprocess.run([*inside, ansible, "localhost", "-c", "local", "-m", f"community.general.{module}", "-a", json.dumps({**login, **words})],
+                          env={**env, **home}, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    said = json.loads(done.stdout)
+    return said["plays"][0]["tasks"][0]["hosts"]["localhost"]
+
+
+def test_ansible_cycles_boots_and_inserts(rack):
+    for name, media in (("db1", False), ("db2", True), ("pc", True)):
+        of = {"category": "Systems", "resource_id": name}
+
+        def command(verb, of=of, **words):
+            told = play(rack, "redfish_command", command=verb, **of, **words)
+            assert not told.get("failed"), (verb, told)
+
+        command("SetOneTimeBoot", bootdevice="Pxe")
+        told = play(rack, "redfish_info", category="Systems", command="GetBootOverride")["redfish_facts"]["boot_override"]["entries"]
+        (override,) = [boot for where, boot in told if where["system_uri"].endswith(f"/{name}")]
+        # The emulator behind db2 says Continuous whatever it is told.
+        enabled = "Continuous" if name == "db2" else "Once"
+        assert (override["BootSourceOverrideTarget"], override["BootSourceOverrideEnabled"]) == ("Pxe", enabled), override
+        disc = {"image_url": "rescue.iso", "media_types": ["CD"]}
+        if media:
+            command("VirtualMediaInsert", virtual_media=disc)
+            command("VirtualMediaEject", virtual_media={"image_url": "rescue.iso"})
+        else:
+            refused = play(rack, "redfish_command", command="VirtualMediaInsert", virtual_media=disc, **of)
+            assert refused["failed"] and "VirtualMedia" in refused["msg"], refused
+        before = len(rack.told("MachineSwitched"))
+        command("PowerCycle")
+        rack.until("the outcome", lambda before=before: len(rack.told("MachineSwitched")) > before, 120)
+        told = rack.told("MachineSwitched")[-1]
+        assert (told["machine"], told["verb"], told["outcome"]) == (name, "PowerCycle", "confirmed")
 
 
 @pytest.mark.parametrize("profile", ["oob-appliance", "ironic-needs"])

@@ -54,7 +54,7 @@ pub(super) struct Redfish {
     /// Where images of this board are.
     images: PathBuf,
     /// Files in drives, by the drive's URI. After a restart of oobd a controller asks for them in vain.
-    served: BTreeMap<String, Served>,
+    served: BTreeMap<String, (String, Served)>,
     tracker: TaskTracker,
 }
 
@@ -189,7 +189,10 @@ impl Redfish {
                 bmc.set_boot(target, held, None).await?;
                 Answer::Done
             }
-            Request::Media => Answer::Media(bmc.media().await?.into_iter().map(medium).collect()),
+            Request::Media => {
+                let slots = bmc.media().await?.into_iter();
+                Answer::Media(slots.map(|slot| medium(slot, &self.served)).collect())
+            }
             Request::Insert { slot, image } => self.insert(slot.as_deref(), &image).await?,
             Request::Eject { slot } => {
                 let slot = chosen(bmc.media().await?, slot.as_deref(), true)?;
@@ -241,7 +244,7 @@ impl Redfish {
         let served = media::serve(&file, &self.access.lan, client, &self.tracker).await;
         let served = served.map_err(|error| Trouble::Ours(chain(&error)))?;
         bmc.insert(&slot.uri, served.url()).await?;
-        self.served.insert(slot.uri, served);
+        self.served.insert(slot.uri, (image.to_owned(), served));
         Ok(Answer::Done)
     }
 
@@ -393,10 +396,14 @@ fn target(wanted: BootTarget) -> Option<types::BootTarget> {
     })
 }
 
-fn medium(slot: MediaSlot) -> Medium {
+/// A file of this board has the name that it was inserted by, and not the address that the controller was given for it.
+fn medium(slot: MediaSlot, served: &BTreeMap<String, (String, Served)>) -> Medium {
+    let image = slot.image.filter(|_| slot.inserted != Some(false));
+    let ours = served.get(&slot.uri);
+    let ours = ours.filter(|(_, served)| image.as_deref() == Some(served.url()));
     Medium {
         slot: slot.id,
-        image: slot.image.filter(|_| slot.inserted != Some(false)),
+        image: ours.map(|(name, _)| name.clone()).or(image),
     }
 }
 
