@@ -159,7 +159,7 @@ def test_a_session_that_is_cut_in_the_middle_comes_back(rack):
     wait_for("the device holds it still", lambda: rack.amt.seen(service="IDER", refused=2), 60)
     wait_for("the second session", lambda: rack.sessions("begun") == 2 and rack.status()["phase"] == "open", 150)
     # The machine runs from it: it gets the drives back at once.
-    assert [one["start"] for one in rack.amt.told if "start" in one] == ["reboot", "now"]
+    wait_for("the drives", lambda: rack.amt.has("start") == ["reboot", "now"], 60)
     rack.reads("all cd 64")
     assert len(rack.told("IderOpened")) == 2 and len(rack.told("IderLost")) == 1
     # Ejected while it is away.

@@ -49,7 +49,7 @@ def begun(rack, service, count=2):
 def shows(rack, viewer):
     """What is painted comes to who looked before."""
     rack.amt.tell("KVMR colour 63488")
-    wait_for("what is painted", lambda: viewer.pixel(5, 5) == (255, 0, 0), 90)
+    wait_for("what is painted", lambda: viewer.pixel(5, 5) == (255, 0, 0), 240)
     viewer.close()
 
 
