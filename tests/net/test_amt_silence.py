@@ -99,5 +99,10 @@ def test_a_cable_that_is_pulled_ends_line_screen_and_drives_and_they_come_back(r
     session.sees(b"port back", 150)
     session.type(b"still there")
     session.sees(b"still there", 60)
+    # Who looks from now on sees what is painted; that who looked before does, is told above.
+    viewer.close()
+    door = Door(types.SimpleNamespace(board=rack.board))
+    viewer = Viewer(door, "db1", token=door.sign_in())
+    threading.Thread(target=watch, args=(viewer,), daemon=True).start()
     shows(rack, viewer)
     wait_for("the drives", lambda: rack.board.json("status")["ider"]["db1"]["phase"] == "open", 150)
