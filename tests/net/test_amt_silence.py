@@ -33,6 +33,15 @@ def watch(viewer):
                 raise
 
 
+def attached(rack):
+    """Somebody on the line of the machine."""
+    rack.up(more=ALICE)
+    rack.opened()
+    session = rack.attach("db1")
+    wait_for("the session", lambda: rack.console("db1")["sessions"], 60)
+    return session
+
+
 def look(rack):
     """A viewer, once the machine has answered the question whether its unchanged screen is there."""
     door = Door(types.SimpleNamespace(board=rack.board))
@@ -56,10 +65,7 @@ def shows(rack, viewer):
 def test_a_line_and_a_screen_that_say_nothing_hear_their_end_and_come_back(rack):
     # Its connections stand, and it holds its sessions for a while.
     device = rack.device(size=[320, 200], hold_ms=12_000)
-    rack.up(more=ALICE)
-    rack.opened()
-    session = rack.attach("db1")
-    wait_for("the session", lambda: rack.console("db1")["sessions"], 60)
+    session = attached(rack)
     viewer = look(rack)
     device.tell("SOL mute")
     device.tell("KVMR mute")
@@ -79,10 +85,7 @@ def test_a_line_and_a_screen_that_say_nothing_hear_their_end_and_come_back(rack)
 def test_a_cable_that_is_pulled_ends_line_screen_and_drives_and_they_come_back(rack):
     # Firmware whose viewer is gone without a word ends the session after a while.
     device = rack.device(size=[320, 200], idle_ms=20_000)
-    rack.up(more=ALICE)
-    rack.opened()
-    session = rack.attach("db1")
-    wait_for("the session", lambda: rack.console("db1")["sessions"], 60)
+    session = attached(rack)
     images = rack.board.work / "state" / "images"
     images.mkdir(exist_ok=True)
     (images / "rescue.iso").write_bytes(os.urandom(20 * 2048))
@@ -99,10 +102,5 @@ def test_a_cable_that_is_pulled_ends_line_screen_and_drives_and_they_come_back(r
     session.sees(b"port back", 150)
     session.type(b"still there")
     session.sees(b"still there", 60)
-    # Who looks from now on sees what is painted; that who looked before does, is told above.
-    viewer.close()
-    door = Door(types.SimpleNamespace(board=rack.board))
-    viewer = Viewer(door, "db1", token=door.sign_in())
-    threading.Thread(target=watch, args=(viewer,), daemon=True).start()
     shows(rack, viewer)
     wait_for("the drives", lambda: rack.board.json("status")["ider"]["db1"]["phase"] == "open", 150)
