@@ -54,13 +54,11 @@ pub(super) enum PduVerb {
     /// Read the outlets of a PDU now, and ask it again what it refused
     Read {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
     /// Trust the certificate or key that a PDU shows now
     Trust {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
 }

@@ -21,13 +21,11 @@ pub(super) enum Verb {
     /// Look for the trigger SSID at once
     Scan {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
     /// The networks that its radio hears
     Networks {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
         /// Look at all channels first: some ten seconds, in which what runs over the uplink is slow
         #[arg(long)]
@@ -36,25 +34,21 @@ pub(super) enum Verb {
     /// Signal and traffic of the last 24 hours
     History {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
     /// Dial now and stay up, whatever the mode says, until `auto`
     Up {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
     /// Hang up and stay down until `auto`
     Down {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
     /// Give it back to its mode
     Auto {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
 }

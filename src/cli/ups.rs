@@ -24,7 +24,6 @@ pub(super) enum Verb {
     /// Trust the certificate that its upsd shows now
     Trust {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
 }

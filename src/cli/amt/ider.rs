@@ -21,7 +21,6 @@ pub(in crate::cli) enum Verb {
     /// Take them out
     Eject {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
     /// What is inserted, and what the machines have read and written
@@ -34,7 +33,6 @@ pub(in crate::cli) enum Verb {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Insert {
     /// As oobd.toml names it
-    #[arg(value_hint = clap::ValueHint::Other)]
     name: String,
     /// An ISO image of /data/oobd/images
     #[arg(long, value_name = "FILE", required_unless_present = "floppy")]

@@ -26,13 +26,11 @@ pub(super) enum Verb {
     /// Who it is: versions, control mode, hardware, network, accounts
     Info {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
     /// What is switched on; with words like sol=on, switch those and nothing else
     Features {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
         /// sol, ider, kvm, recovery: on or off; consent: none, kvm or all
         #[arg(value_name = "FEATURE=STATE")]
@@ -44,7 +42,6 @@ pub(super) enum Verb {
     /// Consent of somebody at the machine: how it stands, ask for it, give the code from its screen, cancel
     Consent {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
         /// ask, cancel, or the six digits on the machine's screen
         what: Option<String>,
@@ -52,7 +49,6 @@ pub(super) enum Verb {
     /// Its audit log, newest last: who did what by AMT; `machine log` shows its event log
     Log {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
         /// Newest entries
         #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 50)]
@@ -73,7 +69,6 @@ pub(super) enum Verb {
     /// Set its clock by this board's
     Clock {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
 }
@@ -81,7 +76,6 @@ pub(super) enum Verb {
 #[derive(Debug, Args)]
 pub(super) struct Alarm {
     /// As oobd.toml names it
-    #[arg(value_hint = clap::ValueHint::Other)]
     name: String,
     /// add ALARM or remove ALARM
     #[arg(value_name = "WHAT")]

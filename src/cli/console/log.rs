@@ -22,7 +22,6 @@ const NEWEST: u32 = 100;
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// As oobd.toml names it
-    #[arg(value_hint = clap::ValueHint::Other)]
     name: String,
     /// Only what came since then: 90s, 30m, 2h, 1d ago, or a time such as 18:04 or 2026-11-20T18:04 (UTC)
     #[arg(long, value_name = "WHEN", value_parser = moment)]

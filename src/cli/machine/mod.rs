@@ -30,13 +30,11 @@ pub(super) enum Verb {
     /// Everything about a machine, and what came of the last verb
     Show {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
     /// Read its power now, and ask again what was refused
     Read {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
     /// Switch it: on, shutdown, restart, nmi, reset, cycle, off
@@ -44,7 +42,6 @@ pub(super) enum Verb {
     /// What it starts from; with TARGET for the next start only
     Boot {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
         /// none, bios, pxe, disk, cd, usb, diagnostic, https
         target: Option<BootTarget>,
@@ -58,13 +55,11 @@ pub(super) enum Verb {
     /// Temperatures, fans, voltages and the like, read now
     Sensors {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
     /// Its sensors over the last 6 hours
     History {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
     /// Its own log, newest last
@@ -72,7 +67,6 @@ pub(super) enum Verb {
     /// Drives that its controller plays: shown, filled, emptied
     Media {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
         /// insert IMAGE or eject; IMAGE is a URL that the controller can fetch, or a file in images/ of this board
         #[arg(value_name = "WHAT")]
@@ -84,7 +78,6 @@ pub(super) enum Verb {
     /// BIOS settings, or change some at the next start
     Bios {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
         #[arg(value_name = "KEY=VALUE")]
         settings: Vec<String>,
@@ -92,7 +85,6 @@ pub(super) enum Verb {
     /// Let its lamp blink
     Identify {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
         /// For so long; 0 ends it
         #[arg(long, default_value_t = 15)]
@@ -101,13 +93,11 @@ pub(super) enum Verb {
     /// Its storage: controllers, drives, volumes
     Parts {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
     /// A picture of its screen, as PNG
     Snapshot {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
         /// Write it there; otherwise it is the output
         #[arg(short, long, value_name = "FILE")]
@@ -116,7 +106,6 @@ pub(super) enum Verb {
     /// Trust the certificate that its controller shows now
     Trust {
         /// As oobd.toml names it
-        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
     },
 }
@@ -124,7 +113,6 @@ pub(super) enum Verb {
 #[derive(Debug, Args)]
 pub(super) struct Switch {
     /// As oobd.toml names it
-    #[arg(value_hint = clap::ValueHint::Other)]
     name: String,
     /// on, shutdown, restart, nmi, reset, cycle, off
     verb: Power,
@@ -142,7 +130,6 @@ pub(super) struct Switch {
 #[derive(Debug, Args)]
 pub(super) struct Log {
     /// As oobd.toml names it
-    #[arg(value_hint = clap::ValueHint::Other)]
     name: String,
     /// Newest entries
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 50)]
