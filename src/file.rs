@@ -1,5 +1,6 @@
 //! Small files that survive a power cut: written whole or not at all. Never follows what it replaces.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -51,14 +52,21 @@ pub fn inside(folder: &Path, name: &str) -> Option<PathBuf> {
     bare.then(|| folder.join(name))
 }
 
-/// Bytes that a network interface received and sent since it came, as the kernel counts them. Blocks for microseconds.
+/// Bytes that each network interface received and sent since it came.
+pub type Traffic = BTreeMap<String, [Option<u64>; 2]>;
+
+/// Of these interfaces, as the kernel counts them. Blocks for microseconds.
 #[must_use]
-pub fn traffic(interface: &str) -> [Option<u64>; 2] {
-    let folder = Path::new("/sys/class/net").join(interface);
-    ["rx_bytes", "tx_bytes"].map(|name| {
-        let text = std::fs::read_to_string(folder.join("statistics").join(name)).ok()?;
-        text.trim().parse().ok()
-    })
+pub fn traffic(interfaces: Vec<String>) -> Traffic {
+    let both = |interface: String| {
+        let folder = Path::new("/sys/class/net").join(&interface);
+        let counts = ["rx_bytes", "tx_bytes"].map(|name| {
+            let text = std::fs::read_to_string(folder.join("statistics").join(name)).ok()?;
+            text.trim().parse().ok()
+        });
+        (interface, counts)
+    };
+    interfaces.into_iter().map(both).collect()
 }
 
 /// What [`keep`] found or made.

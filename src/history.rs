@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock::Timestamp;
 use crate::command::{Command, Past, Refusal, Reply, Series};
-use crate::file;
+use crate::file::{Traffic, traffic};
 use crate::machine::Sensor;
 use crate::state::State;
 use crate::supervisor::context::Context;
@@ -42,7 +42,7 @@ pub async fn run(mut ctx: Context, state: watch::Receiver<State>) -> Result<(), 
             // cancel-safe: a tick that is not taken comes again
             _ = look.tick() => {
                 let interfaces = state.borrow().uplinks.values().map(|up| up.interface.clone()).collect();
-                let counted = spawn_blocking(|| count(interfaces)).await.unwrap_or_default();
+                let counted = spawn_blocking(|| traffic(interfaces)).await.unwrap_or_default();
                 book.write(&state.borrow(), &counted, Timestamp::now());
             }
             // cancel-safe per docs on mpsc::Receiver::recv()
@@ -67,22 +67,14 @@ async fn look_at(command: &Command, state: &watch::Receiver<State>) -> [Option<u
         .uplinks
         .get(uplink)
         .map(|up| up.interface.clone());
-    let Some(interface) = found else {
-        return [None; 2];
-    };
-    let counted = spawn_blocking(move || file::traffic(&interface)).await;
-    counted.unwrap_or_default()
+    let interfaces = found.into_iter().collect();
+    let counted = spawn_blocking(|| traffic(interfaces)).await;
+    counted
+        .unwrap_or_default()
+        .into_values()
+        .next()
+        .unwrap_or_default()
 }
-
-fn count(interfaces: Vec<String>) -> Counted {
-    let both = |name: String| {
-        let counts = file::traffic(&name);
-        (name, counts)
-    };
-    interfaces.into_iter().map(both).collect()
-}
-
-type Counted = BTreeMap<String, [Option<u64>; 2]>;
 
 /// Values of one thing; a value that was not there is no number.
 #[derive(Clone, Debug, Default)]
@@ -129,7 +121,7 @@ struct Book {
 }
 
 impl Book {
-    fn write(&mut self, state: &State, counted: &Counted, now: Timestamp) {
+    fn write(&mut self, state: &State, counted: &Traffic, now: Timestamp) {
         self.at = Some(now);
         self.uplinks
             .retain(|name, _| state.uplinks.contains_key(name));
@@ -252,7 +244,7 @@ mod tests {
     #[test]
     fn a_sensor_keeps_six_hours_and_its_gaps() {
         let mut book = Book::default();
-        let none = Counted::new();
+        let none = Traffic::new();
         for minute in 0..SENSOR_KEPT + 5 {
             let value = (minute != SENSOR_KEPT + 3).then_some(41.5);
             let picture = state("db1", vec![sensor("CPU", value)]);
@@ -269,7 +261,7 @@ mod tests {
     #[test]
     fn what_is_gone_is_forgotten_and_what_is_too_much_is_not_kept() {
         let mut book = Book::default();
-        let none = Counted::new();
+        let none = Traffic::new();
         let many = |machine: &str, count: usize| {
             let sensors = (0..count).map(|n| sensor(&format!("T{n:04}"), Some(1.0)));
             state(machine, sensors.collect())

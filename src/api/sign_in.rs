@@ -124,36 +124,40 @@ pub(crate) async fn by_basic(house: &House, guest: &Guest, text: &str) -> Result
     let Some((user, password)) = pair else {
         return Err(Fault::unauthorized("this is no HTTP Basic (RFC 7617)"));
     };
+    let proof = prove(house, guest, user, password).await?;
+    seat(house, guest, proof, None, CancellationToken::new())
+}
+
+/// Checks a pair of HTTP Basic, unless it was checked not long ago. Of those who bring the same at one moment one has it hashed.
+async fn prove(
+    house: &House,
+    guest: &Guest,
+    user: &str,
+    password: &str,
+) -> Result<Standing, Fault> {
     let known = || {
         let proof = house.basic.recall(user, password);
         proof.filter(|proof| proof.holds(&house.access))
     };
-    let proof = match known() {
-        Some(proof) => proof,
-        None => {
-            let turn = house.basic.turn(user, password);
-            // A turn that comes too late, or is closed because the password was wrong, is none: then its own limits apply.
-            let permit = match &turn {
-                Some(turn) => timeout(TURN_LIMIT, turn.acquire()).await.ok(),
-                None => None,
-            };
-            match known() {
-                Some(proof) => proof,
-                None => {
-                    let checked = by_password(house, guest, user, password, "basic password");
-                    let proof = checked.await.inspect_err(|_| {
-                        if let Some(turn) = &turn {
-                            turn.close();
-                        }
-                    })?;
-                    house.basic.remember(user, password, proof.clone());
-                    drop(permit);
-                    proof
-                }
-            }
-        }
+    if let Some(proof) = known() {
+        return Ok(proof);
+    }
+    let turn = house.basic.turn(user, password);
+    // A turn that comes too late, or is closed because the password was wrong, is none: then its own limits apply.
+    let _permit = match &turn {
+        Some(turn) => timeout(TURN_LIMIT, turn.acquire()).await.ok(),
+        None => None,
     };
-    seat(house, guest, proof, None, CancellationToken::new())
+    if let Some(proof) = known() {
+        return Ok(proof);
+    }
+    let checked = by_password(house, guest, user, password, "basic password").await;
+    match (&checked, &turn) {
+        (Ok(proof), _) => house.basic.remember(user, password, proof.clone()),
+        (Err(_), Some(turn)) => turn.close(),
+        (Err(_), None) => {}
+    }
+    checked
 }
 
 /// Checks a password, with the source's rate limit before any hashing, and journals what came of it.

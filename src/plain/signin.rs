@@ -41,7 +41,8 @@ pub(super) async fn run(
             .await;
         let refused = match checked {
             Ok(person) => {
-                if must_change(house, &person.name).await {
+                // The random password of first boot must not become one's own over a line that anybody can read.
+                if first_boot::has_random_password(&house.dirs, &person.name).await {
                     let text = "sign in over SSH first and choose a password of your own\r\n";
                     talk.data(text.as_bytes()).await?;
                     return Ok(None);
@@ -74,11 +75,6 @@ pub(super) async fn run(
         }
     }
     Ok(None)
-}
-
-/// Is this the random password of first boot? It must not become one's own over a line that anybody can read.
-async fn must_change(house: &House, user: &str) -> bool {
-    first_boot::has_random_password(&house.dirs, user).await
 }
 
 struct Prompt<'a, 't, 'k> {

@@ -177,6 +177,7 @@ impl Owner {
     /// Has the device switch what this run says, unless it must not be.
     async fn switch(&mut self, at: usize, verb: Verb) {
         let off = self.pdu.off_time;
+        self.book_done().await;
         let Some(run) = self.runs.get_mut(at) else {
             return;
         };
@@ -188,10 +189,6 @@ impl Owner {
             // An error means that the board stops, or that the flash refuses, which the journal has said.
             let _ = intent.wait().await;
         }
-        self.book_done().await;
-        let Some(run) = self.runs.get_mut(at) else {
-            return;
-        };
         if run.act.will_owe() {
             let owed = debts::owed(run);
             if let Err(error) = self.book_owe(owed).await

@@ -120,19 +120,11 @@ impl Format {
         if self == Self::RGB888 {
             return out.extend(colour.to_le_bytes());
         }
-        let (little, bytes) = (self.value(colour).to_le_bytes(), self.bytes);
-        self.put(little.get(..bytes).unwrap_or_default(), out);
+        self.write_part(colour, 0..self.bytes, out);
     }
 
-    /// As ZRLE has it (RFC 6143 §7.7.5, CPIXEL): the byte of four that no colour uses is left out.
-    pub(super) fn write_compact(self, colour: u32, out: &mut Vec<u8>) {
-        let place = self.compact();
-        let little = self.value(colour).to_le_bytes();
-        self.put(little.get(place).unwrap_or_default(), out);
-    }
-
-    /// Which bytes of a pixel are written, lowest first.
-    fn compact(self) -> Range<usize> {
+    /// Which bytes of a pixel ZRLE has, lowest first (RFC 6143 §7.7.5, CPIXEL): the one of four that no colour uses is left out.
+    pub(super) fn compact(self) -> Range<usize> {
         let mut parts = self.most.into_iter().zip(self.shift);
         if self.bytes != 4 || self.depth > 24 {
             0..self.bytes
@@ -148,11 +140,14 @@ impl Format {
         }
     }
 
-    fn put(self, little: &[u8], out: &mut Vec<u8>) {
+    /// These bytes of a pixel, as [`Format::compact`] counts them.
+    pub(super) fn write_part(self, colour: u32, place: Range<usize>, out: &mut Vec<u8>) {
+        let little = self.value(colour).to_le_bytes();
+        let part = little.get(place).unwrap_or_default();
         if self.big_endian {
-            out.extend(little.iter().rev());
+            out.extend(part.iter().rev());
         } else {
-            out.extend_from_slice(little);
+            out.extend_from_slice(part);
         }
     }
 

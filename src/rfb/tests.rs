@@ -353,7 +353,7 @@ fn a_viewer_that_would_rather_have_it_gets_zrle_and_draws_the_same() {
 fn the_byte_that_no_colour_uses_is_left_out() {
     let compact = |format: Format| {
         let mut bytes = Vec::new();
-        format.write_compact(0x0011_2233, &mut bytes);
+        format.write_part(0x0011_2233, format.compact(), &mut bytes);
         bytes
     };
     let rgb = Format::RGB888;

@@ -39,6 +39,8 @@ const PALETTE: usize = 16;
 
 /// One tile of at most 64×64, as it is before it is deflated: one colour, up to 16 by their numbers, or pixel by pixel.
 pub(super) fn write(pixels: &[u32], wide: usize, format: Format, out: &mut Vec<u8>) {
+    let place = format.compact();
+    let say = |colour: u32, out: &mut Vec<u8>| format.write_part(colour, place.clone(), out);
     let mut palette: Vec<u32> = Vec::with_capacity(PALETTE);
     for pixel in pixels {
         if palette.last() == Some(pixel) || palette.contains(pixel) {
@@ -47,7 +49,7 @@ pub(super) fn write(pixels: &[u32], wide: usize, format: Format, out: &mut Vec<u
         if palette.len() == PALETTE {
             out.push(0);
             for pixel in pixels {
-                format.write_compact(*pixel, out);
+                say(*pixel, out);
             }
             return;
         }
@@ -55,7 +57,7 @@ pub(super) fn write(pixels: &[u32], wide: usize, format: Format, out: &mut Vec<u
     }
     out.push(u8::try_from(palette.len()).unwrap_or(0));
     for colour in &palette {
-        format.write_compact(*colour, out);
+        say(*colour, out);
     }
     if palette.len() < 2 {
         return;

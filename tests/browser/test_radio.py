@@ -3,13 +3,13 @@ import pytest
 from board import Board, wait_for
 from browser_kit import SIZES, UI, USERS, Browser, expect
 from machine_kit import FAST, House, ipmi
-from radio_kit import HOME, Radio
+from radio_kit import HOME, OnAir, Radio
 from ssh_kit import PASSWORD
 
 COLOURS = "[...new Uint32Array(document.querySelector('.plot canvas').getContext('2d').getImageData(0, 0, 600, 150).data.buffer)]"
 
 
-class Place(House):
+class Place(OnAir, House):
     """A board with a phone's hotspot on air, and a machine with a BMC."""
 
     address = "https://10.77.0.5"
@@ -20,19 +20,7 @@ class Place(House):
         self.sim()
         self.start(f'{UI}[machine.db1]\n{ipmi()}{FAST}')
         self.phase("up", timeout=90)
-        wait_for("the uplink", lambda: self.uplink()["phase"] == "up", 90)
-
-    def config(self, sections):
-        uplink = f'[uplink.hotspot]\nwifi = {{ interface = "{self.radio.interface}", ssid = ["remote.it"], passphrase = "correct horse battery" }}\n'
-        return super().config(sections).replace('mode = "off"', 'mode = "trigger"') + uplink
-
-    def uplink(self):
-        return self.board.json("status")["uplinks"]["hotspot"]
-
-    def close(self):
-        self.board.stop()
-        self.radio.close()
-        super().close()
+        self.up_within(90)
 
 
 @pytest.fixture(scope="module")

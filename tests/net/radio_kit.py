@@ -88,6 +88,22 @@ class Radio:
         self.dhcp.wait()
 
 
+class OnAir:
+    """What a house adds to that is its board's: an uplink by the radio `self.radio`. Comes before the house's own class."""
+
+    def config(self, sections):
+        uplink = f'[uplink.hotspot]\nwifi = {{ interface = "{self.radio.interface}", ssid = ["remote.it"], passphrase = "correct horse battery" }}\n'
+        return super().config(sections).replace('mode = "off"', 'mode = "trigger"') + uplink
+
+    def up_within(self, seconds):
+        wait_for("the uplink", lambda: self.board.json("status")["uplinks"]["hotspot"]["phase"] == "up", seconds)
+
+    def close(self):
+        self.board.stop()
+        self.radio.close()
+        super().close()
+
+
 HOME = [("remote.it", "02:00:00:00:01:00", 2437, -52, "[WPA2-PSK-CCMP][ESS]"), ("remote.it", "02:00:00:00:01:01", 2412, -71, "[ESS]"),
         ("Rack row guest", "02:00:00:00:02:00", 5180, -60, "[WPA2-PSK+SAE-CCMP][ESS]"), ("printer", "02:00:00:00:03:00", 2462, -83, "[ESS]"),
         ("", "02:00:00:00:04:00", 5745, -77, "[WPA2-EAP-CCMP][ESS]")]

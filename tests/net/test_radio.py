@@ -6,30 +6,18 @@ import pytest
 from api_kit import Door
 from board import Board, wait_for
 from power_kit import House
-from radio_kit import HOME, Radio
+from radio_kit import HOME, OnAir, Radio
 from ssh_kit import HASH
 
 USERS = "".join(f'[user.{name}]\nrole = "{role}"\npassword = "{HASH}"\n' for name, role in (("alice", "operator"), ("eve", "readonly")))
 
 
-class Place(House):
+class Place(OnAir, House):
     def __init__(self, work):
         super().__init__(work, lambda config, **options: Board(work / "board", config, **options), users=USERS)
         self.radio = Radio(self.lan.board, self.lan.host, work, HOME)
         self.start("")
         self.up_within(90)
-
-    def up_within(self, seconds):
-        wait_for("the uplink", lambda: self.board.json("status")["uplinks"]["hotspot"]["phase"] == "up", seconds)
-
-    def config(self, sections):
-        uplink = f'[uplink.hotspot]\nwifi = {{ interface = "{self.radio.interface}", ssid = ["remote.it"], passphrase = "correct horse battery" }}\n'
-        return super().config(sections).replace('mode = "off"', 'mode = "trigger"') + uplink
-
-    def close(self):
-        self.board.stop()
-        self.radio.close()
-        super().close()
 
 
 @pytest.fixture

@@ -98,11 +98,11 @@ def rack(tmp_path, make_board):
     house.close()
 
 
-def tool(house, *words, timeout=300):
-    """Runs a program of the peers in the board's namespace."""
+def tool(house, *words, timeout=300, folder=None, **more):
+    """Runs a program of the peers, or of another venv, in the board's namespace; `more` goes to its environment."""
     env = {name: value for name, value in os.environ.items() if "CA_BUNDLE" not in name}
-    command = ["ip", "netns", "exec", house.lan.board, peers() / "bin" / words[0], *words[1:]]
-    return subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    command = ["ip", "netns", "exec", house.lan.board, (folder or peers()) / "bin" / words[0], *words[1:]]
+    return subprocess.run(command, env={**env, **more}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
 
 
 def test_sushy_cycles_boots_and_inserts(rack):
@@ -126,13 +126,11 @@ def test_redfishtool_cycles_and_boots(rack):
 def play(house, module, **words):
     """One task of Ansible's community.general against the board; what the module said."""
     login = {"baseuri": "127.0.0.1", "username": "alice", "password": PASSWORD}
-    inside = ["ip", "netns", "exec", house.lan.board]
-    ansible = venv("ansible", Path(__file__).with_name("ansible.txt")) / "bin" / "ansible"
-    env = {name: value for name, value in os.environ.items() if "CA_BUNDLE" not in name}
-    home = {"ANSIBLE_HOME": str(house.work / "ansible"), "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_STDOUT_CALLBACK": "json"}
-    done = subprocess.run([*inside, ansible, "localhost", "-c", "local", "-m", f"community.general.{module}", "-a", json.dumps({**login, **words})],
-                          env={**env, **home}, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
-    said = json.loads(done.stdout)
+    folder = venv("ansible", Path(__file__).with_name("ansible.txt"))
+    done = tool(house, "ansible", "localhost", "-c", "local", "-m", f"community.general.{module}", "-a", json.dumps({**login, **words}), folder=folder,
+                ANSIBLE_HOME=str(house.work / "ansible"), ANSIBLE_LOAD_CALLBACK_PLUGINS="1", ANSIBLE_STDOUT_CALLBACK="json")
+    # Warnings come first.
+    said = json.loads(done.stdout[done.stdout.index("{"):])
     return said["plays"][0]["tasks"][0]["hosts"]["localhost"]
 
 

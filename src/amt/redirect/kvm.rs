@@ -114,7 +114,7 @@ impl Kvm {
         let silent = self.heard.elapsed();
         if silent >= SILENCE && self.shows {
             let why = "its screen has been silent for 45 seconds";
-            return Some(self.session.silent(why));
+            return Some(self.session.leave(why));
         }
         if silent >= LOOK && !self.looked {
             self.looked = true;

@@ -184,8 +184,8 @@ impl Session {
         self.out.len()
     }
 
-    /// The device says nothing any more, though the connection may stand: it is still told the end.
-    pub(super) fn silent(&self, why: &str) -> Error {
+    /// Why the device is left though the connection may stand: it is still told the end.
+    pub(super) fn leave(&self, why: &str) -> Error {
         Error::Lost {
             machine: self.machine.clone(),
             why: why.to_owned(),

@@ -112,7 +112,7 @@ impl Sol {
             }
             if self.heard.is_some_and(|heard| heard.elapsed() >= SILENCE) {
                 let why = "it has been silent for half a minute";
-                return Poll::Ready(Moved::Lost(self.session.silent(why)));
+                return Poll::Ready(Moved::Lost(self.session.leave(why)));
             }
             if read && !self.inbox.is_empty() && !input.is_empty() {
                 let count = input.len().min(self.inbox.len());
@@ -168,7 +168,7 @@ impl Sol {
                 .say(&message::short(kind::SOL_PONG, message.u32(4))),
             kind::SOL_BEAT | kind::SOL_PONG | kind::SOL_LINES => {}
             kind::SOL_ENDED => {
-                return Err(self.session.silent("it ended Serial over LAN"));
+                return Err(self.session.leave("it ended Serial over LAN"));
             }
             other => return Err(self.session.unexpected(&format!("a message {other:#04x}"))),
         }

@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 
 use crate::event::{Event, Severity};
 use crate::fact::{DevicePhase, Internet, LinkRole, OwnerPhase, PortPhase, UplinkPhase};
+use crate::file::{Traffic, traffic};
 use crate::reset::PowerState;
 use crate::state;
 
@@ -43,13 +44,10 @@ impl Counts {
     }
 }
 
-/// Bytes that an interface received and sent, as the kernel counts them.
-type Traffic = BTreeMap<String, [Option<u64>; 2]>;
-
 pub(super) async fn show(State(house): State<Arc<House>>, caller: Caller) -> Response {
     let state = house.control.state_for(&caller.person);
-    let interfaces: Vec<String> = state.links.keys().cloned().collect();
-    let traffic = spawn_blocking(move || traffic(&interfaces)).await;
+    let interfaces = state.links.keys().cloned().collect();
+    let traffic = spawn_blocking(|| traffic(interfaces)).await;
     let mut page = Page::default();
     board(&mut page, &state);
     links(&mut page, &state, &traffic.unwrap_or_default());
@@ -60,11 +58,6 @@ pub(super) async fn show(State(house): State<Arc<House>>, caller: Caller) -> Res
     events(&mut page, &state, &house.counts.now());
     let headers = [(header::CONTENT_TYPE, TYPE)];
     (headers, page.finish()).into_response()
-}
-
-fn traffic(interfaces: &[String]) -> Traffic {
-    let both = |name: &String| (name.clone(), crate::file::traffic(name));
-    interfaces.iter().map(both).collect()
 }
 
 fn board(page: &mut Page, state: &state::State) {

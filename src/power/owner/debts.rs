@@ -172,29 +172,25 @@ impl Owner {
     /// A number for a new action, whose outcome is owed from now on. Without flash it is good for this boot. It may be there before
     /// the page is: [`Owner::book_done`] waits for that, and comes before anything is asked of the device.
     pub(super) async fn number(&mut self, outlets: Vec<String>, verb: Verb, by: String) -> u64 {
-        self.book_done().await;
-        let spare = self.book.spare();
-        let mut book = self.book.clone();
-        let page = tokio::task::spawn_blocking(move || {
+        let begin = move |book: &mut Book| {
             let (number, stored) = book.begin(&outlets, verb, &by);
             if let Err(error) = stored {
                 tracing::error!("the number of an action cannot be kept: {error}");
             }
-            (book, number)
-        });
-        if let Some(number) = spare {
+            number
+        };
+        let page = self.on_book(begin).await;
+        if let Some(number) = self.book.spare() {
             self.page = Some(page);
             return number;
         }
-        let (book, number) = finished(page).await;
-        self.book = book;
-        number
+        self.taken_in(page).await
     }
 
     /// Nothing of the book is on its way to the flash any more.
     pub(super) async fn book_done(&mut self) {
         if let Some(page) = self.page.take() {
-            (self.book, _) = finished(page).await;
+            self.taken_in(page).await;
         }
     }
 
@@ -220,28 +216,36 @@ impl Owner {
         }
     }
 
-    /// Works on the book where waiting for flash holds nobody up.
     async fn with_book<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut Book) -> T + Send + 'static,
     ) -> T {
+        let page = self.on_book(work).await;
+        self.taken_in(page).await
+    }
+
+    /// Begins to work on a copy of the book, where waiting for flash holds nobody up.
+    async fn on_book<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Book) -> T + Send + 'static,
+    ) -> JoinHandle<(Book, T)> {
         self.book_done().await;
         let mut book = self.book.clone();
-        let done = tokio::task::spawn_blocking(move || {
+        tokio::task::spawn_blocking(move || {
             let answer = work(&mut book);
             (book, answer)
-        });
-        let (book, answer) = finished(done).await;
-        self.book = book;
-        answer
+        })
     }
-}
 
-async fn finished<T>(work: JoinHandle<T>) -> T {
-    match work.await {
-        Ok(done) => done,
-        // The thread pool is gone with the process.
-        Err(_) => std::future::pending().await,
+    async fn taken_in<T>(&mut self, page: JoinHandle<(Book, T)>) -> T {
+        match page.await {
+            Ok((book, answer)) => {
+                self.book = book;
+                answer
+            }
+            // The thread pool is gone with the process.
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 

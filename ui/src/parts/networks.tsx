@@ -8,7 +8,7 @@ import { Bars, Fault, Mark, useTask } from "./small";
 const AGAIN = 10_000;
 
 function band(mhz: number): string {
-  return mhz < 3000 ? "2,4 GHz".replace(",", t("point")) : mhz < 5925 ? "5 GHz" : "6 GHz";
+  return mhz < 3000 ? `2${t("point")}4 GHz` : mhz < 5925 ? "5 GHz" : "6 GHz";
 }
 
 function One({ one }: { one: Network }) {

@@ -256,7 +256,7 @@ impl Ider {
             }
             let now = Instant::now();
             if now >= self.heard + SILENCE {
-                return Poll::Ready(Err(self.session.silent("it has been silent for a minute")));
+                return Poll::Ready(Err(self.session.leave("it has been silent for a minute")));
             }
             if now >= self.next_ping {
                 self.next_ping = now + PING;
@@ -298,7 +298,7 @@ impl Ider {
                 let what = message.byte(8);
                 tracing::warn!(machine, what, "the device reports an error of its own");
             }
-            kind::IDER_ENDED => return Err(self.session.silent("it ended IDE redirection")),
+            kind::IDER_ENDED => return Err(self.session.leave("it ended IDE redirection")),
             other => return Err(self.session.unexpected(&format!("a message {other:#04x}"))),
         }
         Ok(())
