@@ -101,6 +101,13 @@ impl Act {
         }
     }
 
+    /// The way there is proven and the outlet known. An on or an off is asked at once: what was before makes no difference to it.
+    pub(super) fn needs_no_look(&mut self) {
+        if matches!(self.verb, Verb::On | Verb::ForceOff) {
+            self.stage = Stage::Ask(self.verb);
+        }
+    }
+
     /// Takes up a cycle that was cut short after its off was asked; it stays dark until `until`.
     pub(super) fn resume(now: Instant, until: Instant, rules: Rules) -> Self {
         Self {

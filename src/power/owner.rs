@@ -58,7 +58,12 @@ struct Owner {
     debts_pause: Duration,
     /// An outlet was read alone since all were.
     looked: bool,
+    /// When it last did what it was asked.
+    heard: Option<Instant>,
 }
+
+/// A device that answered less than this ago is there: an on or an off needs no proof of it.
+const THERE: Duration = Duration::from_secs(5);
 
 /// Serves one PDU until the context is stopped. `open` makes drivers.
 pub(super) async fn run(
@@ -86,6 +91,7 @@ pub(super) async fn run(
         debts_at: Instant::now(),
         debts_pause: debts::FIRST_PAUSE,
         looked: false,
+        heard: None,
         word,
         address,
         pdu,
@@ -162,16 +168,25 @@ impl Owner {
     /// What to read: one outlet alone where one verb waits for it, at a device that is known to serve us and to have it.
     fn reading_for(&self, readers: &[&str], now: Instant) -> Job {
         match readers {
-            [outlet] if self.is_up() && self.health.due() > now && self.has(outlet) => Job::Look {
+            [outlet] if self.knows(outlet, now) => Job::Look {
                 outlet: (*outlet).to_owned(),
             },
             _ => Job::Read,
         }
     }
 
-    fn has(&self, outlet: &str) -> bool {
+    /// Was the device there a moment ago, with this outlet?
+    fn is_there(&self, outlet: &str, now: Instant) -> bool {
+        let lately = self.heard.is_some_and(|heard| now < heard + THERE);
+        lately && self.knows(outlet, now)
+    }
+
+    /// Did the device serve us, and have this outlet, when it was last due?
+    fn knows(&self, outlet: &str, now: Instant) -> bool {
         let mut outlets = self.reading.outlets.iter();
-        outlets.any(|read| read.key == outlet && read.state != PowerState::Unknown)
+        self.is_up()
+            && self.health.due() > now
+            && outlets.any(|read| read.key == outlet && read.state != PowerState::Unknown)
     }
 
     /// Has the device switch what this run says, unless it must not be.
@@ -212,6 +227,9 @@ impl Owner {
 
     async fn done(&mut self, done: Done) {
         let now = Instant::now();
+        if done.is_well() {
+            self.heard = Some(now);
+        }
         match done {
             Done::Switched {
                 outlet,

@@ -42,6 +42,17 @@ pub(super) enum Done {
     },
 }
 
+impl Done {
+    /// Did the device do what it was asked?
+    pub(super) fn is_well(&self) -> bool {
+        match self {
+            Self::Read(answer) => answer.is_ok(),
+            Self::Looked { answer, .. } => answer.is_ok(),
+            Self::Switched { answer, .. } => answer.is_ok(),
+        }
+    }
+}
+
 /// The owner's end.
 #[derive(Debug)]
 pub(super) struct Worker {

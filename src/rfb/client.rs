@@ -268,9 +268,10 @@ impl Client {
                 let Some(pixels) = reader.take(width * height * bytes) else {
                     return Ok(None);
                 };
-                let format = self.format;
-                for (row, line) in pixels.chunks((width * bytes).max(1)).enumerate() {
-                    let line: Vec<u32> = line.chunks(bytes).map(|one| format.read(one)).collect();
+                let mut line = Vec::with_capacity(width);
+                for (row, bytes) in pixels.chunks((width * bytes).max(1)).enumerate() {
+                    line.clear();
+                    self.format.read_all(bytes, &mut line);
                     frame.put(x, y + row, &line);
                 }
             }

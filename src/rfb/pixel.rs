@@ -115,12 +115,30 @@ impl Format {
         colour
     }
 
-    pub(super) fn write(self, colour: u32, out: &mut Vec<u8>) {
-        // What nearly every viewer has.
-        if self == Self::RGB888 {
-            return out.extend(colour.to_le_bytes());
+    /// Appends as many pixels as these bytes are. A whole screen has two million: what AMT sends is read by a loop that stays one
+    /// even where the compiler is asked for a small program, which makes calls of iterators.
+    pub(super) fn read_all(self, bytes: &[u8], out: &mut Vec<u32>) {
+        if self != Self::RGB565 {
+            out.extend(bytes.chunks_exact(self.bytes).map(|one| self.read(one)));
+            return;
         }
-        self.write_part(colour, 0..self.bytes, out);
+        let from = out.len();
+        out.resize(from + bytes.len() / 2, 0);
+        let (mut rest, mut room) = (bytes, out.get_mut(from..).unwrap_or_default());
+        while let ([low, high, others @ ..], [pixel, more @ ..]) = (rest, room) {
+            let value = u32::from(*high) << 8 | u32::from(*low);
+            // As `read` does it.
+            let red = ((value >> 11) * 527 + 23) >> 6;
+            let green = ((value >> 5 & 63) * 259 + 33) >> 6;
+            let blue = ((value & 31) * 527 + 23) >> 6;
+            *pixel = red << 16 | green << 8 | blue;
+            (rest, room) = (others, more);
+        }
+    }
+
+    /// Appends so many whole pixels.
+    pub(super) fn write(self, colours: &[u32], out: &mut Vec<u8>) {
+        self.write_parts(colours, 0..self.bytes, out);
     }
 
     /// Which bytes of a pixel ZRLE has, lowest first (RFC 6143 §7.7.5, CPIXEL): the one of four that no colour uses is left out.
@@ -140,21 +158,27 @@ impl Format {
         }
     }
 
-    /// These bytes of a pixel, as [`Format::compact`] counts them.
-    pub(super) fn write_part(self, colour: u32, place: Range<usize>, out: &mut Vec<u8>) {
-        let little = self.value(colour).to_le_bytes();
-        let part = little.get(place).unwrap_or_default();
-        if self.big_endian {
-            out.extend(part.iter().rev());
-        } else {
-            out.extend_from_slice(part);
+    /// Appends these bytes of each pixel, as [`Format::compact`] counts them.
+    pub(super) fn write_parts(self, colours: &[u32], place: Range<usize>, out: &mut Vec<u8>) {
+        // What nearly every viewer has.
+        if self == Self::RGB888 && place.start == 0 {
+            return match place.end {
+                3 => append::<3>(colours, out),
+                _ => append::<4>(colours, out),
+            };
+        }
+        for colour in colours {
+            let little = self.value(*colour).to_le_bytes();
+            let part = little.get(place.clone()).unwrap_or_default();
+            if self.big_endian {
+                out.extend(part.iter().rev());
+            } else {
+                out.extend_from_slice(part);
+            }
         }
     }
 
     fn value(self, colour: u32) -> u32 {
-        if self.most == Self::RGB888.most && self.shift == Self::RGB888.shift {
-            return colour;
-        }
         let [_, red, green, blue] = colour.to_be_bytes();
         let mut value = 0_u32;
         for (part, (most, shift)) in [red, green, blue]
@@ -165,6 +189,25 @@ impl Format {
             value |= part << shift;
         }
         value
+    }
+}
+
+/// The lowest bytes of each, lowest first; a loop as in [`Format::read_all`].
+fn append<const BYTES: usize>(colours: &[u32], out: &mut Vec<u8>) {
+    let from = out.len();
+    out.resize(from + colours.len() * BYTES, 0);
+    let (mut room, _) = out
+        .get_mut(from..)
+        .unwrap_or_default()
+        .as_chunks_mut::<BYTES>();
+    let mut rest = colours;
+    while let ([colour, others @ ..], [pixel, more @ ..]) = (rest, room) {
+        let mut left = *colour;
+        for byte in pixel {
+            *byte = left.to_le_bytes()[0];
+            left >>= 8;
+        }
+        (rest, room) = (others, more);
     }
 }
 
@@ -180,11 +223,26 @@ mod tests {
                 (part * 255 + u32::from(most) / 2) / u32::from(most)
             };
             let colour = part(11, 31) << 16 | part(5, 63) << 8 | part(0, 31);
-            assert_eq!(
-                Format::RGB565.read(&value.to_le_bytes()),
-                colour,
-                "{value:#x}"
-            );
+            let bytes = value.to_le_bytes();
+            assert_eq!(Format::RGB565.read(&bytes), colour, "{value:#x}");
+            let mut all = vec![1];
+            Format::RGB565.read_all(&bytes, &mut all);
+            assert_eq!(all, [1, colour], "{value:#x}");
         }
+    }
+
+    #[test]
+    fn many_are_written_as_one_by_one() {
+        let colours = [0x12_3456, 0xff_0080, 0];
+        for (bytes, wanted) in [(0..4, 4), (0..3, 3)] {
+            let mut out = vec![9];
+            Format::RGB888.write_parts(&colours, bytes, &mut out);
+            let one = |colour: &u32| colour.to_le_bytes()[..wanted].to_vec();
+            let all = [vec![9], colours.iter().flat_map(one).collect()].concat();
+            assert_eq!(out, all);
+        }
+        let mut out = Vec::new();
+        Format::RGB565.write(&colours, &mut out);
+        assert_eq!(out, [0xaa, 0x11, 0x10, 0xf8, 0, 0]);
     }
 }

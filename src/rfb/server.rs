@@ -305,13 +305,13 @@ impl Server {
         let rows = (y..y + high).map(|line| frame.row(x, line, wide));
         if !self.squeezed {
             self.rectangle((x, y), (wide, high), encoding::RAW, out);
-            for colour in rows.flatten() {
-                self.format.write(*colour, out);
+            for row in rows {
+                self.format.write(row, out);
             }
             return;
         }
         self.rectangle((x, y), (wide, high), encoding::ZRLE, out);
-        let pixels: Vec<u32> = rows.flatten().copied().collect();
+        let pixels = rows.collect::<Vec<_>>().concat();
         let mut plain = Vec::new();
         zrle::write(&pixels, wide, self.format, &mut plain);
         let length = out.len();

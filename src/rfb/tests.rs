@@ -338,7 +338,7 @@ fn a_viewer_that_would_rather_have_it_gets_zrle_and_draws_the_same() {
         for line in 0..70 {
             let coarse = |colour: &u32| {
                 let mut bytes = Vec::new();
-                format.write(*colour, &mut bytes);
+                format.write(&[*colour], &mut bytes);
                 format.read(&bytes)
             };
             let wanted: Vec<u32> = frame.row(0, line, 333).iter().map(coarse).collect();
@@ -353,7 +353,7 @@ fn a_viewer_that_would_rather_have_it_gets_zrle_and_draws_the_same() {
 fn the_byte_that_no_colour_uses_is_left_out() {
     let compact = |format: Format| {
         let mut bytes = Vec::new();
-        format.write_part(0x0011_2233, format.compact(), &mut bytes);
+        format.write_parts(&[0x0011_2233], format.compact(), &mut bytes);
         bytes
     };
     let rgb = Format::RGB888;

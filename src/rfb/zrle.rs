@@ -40,7 +40,6 @@ const PALETTE: usize = 16;
 /// One tile of at most 64×64, as it is before it is deflated: one colour, up to 16 by their numbers, or pixel by pixel.
 pub(super) fn write(pixels: &[u32], wide: usize, format: Format, out: &mut Vec<u8>) {
     let place = format.compact();
-    let say = |colour: u32, out: &mut Vec<u8>| format.write_part(colour, place.clone(), out);
     let mut palette: Vec<u32> = Vec::with_capacity(PALETTE);
     for pixel in pixels {
         if palette.last() == Some(pixel) || palette.contains(pixel) {
@@ -48,17 +47,12 @@ pub(super) fn write(pixels: &[u32], wide: usize, format: Format, out: &mut Vec<u
         }
         if palette.len() == PALETTE {
             out.push(0);
-            for pixel in pixels {
-                say(*pixel, out);
-            }
-            return;
+            return format.write_parts(pixels, place, out);
         }
         palette.push(*pixel);
     }
     out.push(u8::try_from(palette.len()).unwrap_or(0));
-    for colour in &palette {
-        say(*colour, out);
-    }
+    format.write_parts(&palette, place, out);
     if palette.len() < 2 {
         return;
     }
@@ -110,7 +104,7 @@ fn read(
     match kind {
         0 => {
             let bytes = reader.take(count * format.bytes)?;
-            out.extend(bytes.chunks(format.bytes).map(|bytes| format.read(bytes)));
+            format.read_all(bytes, out);
         }
         1 => out.resize(count, *palette.first()?),
         2..=16 => {

@@ -5,6 +5,7 @@ pub mod context;
 mod edit;
 pub mod house;
 pub mod owner;
+mod resident;
 mod systemd;
 
 use std::fs::File;
@@ -61,6 +62,7 @@ pub enum Error {
 /// configuration is none of these: the board runs on the last good one, or on the built-in one.
 pub async fn run(dirs: Dirs) -> Result<(), Error> {
     let started = Instant::now();
+    resident::cut();
     let _lock = lock(&dirs.run)?;
     let store = Store::new(State {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -199,6 +201,7 @@ impl Board {
             self.told_ready = true;
             let after = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
             systemd::ready();
+            resident::give_back();
             tell(&self.shared.bus, Kind::SupervisorReady { after_ms: after }).await;
         }
     }

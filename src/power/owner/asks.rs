@@ -58,7 +58,7 @@ impl Owner {
         }
         let by = actor.to_string();
         // The device is read while the flash takes the number; nothing is asked of it before.
-        let reads = self.look_ahead(&outlets);
+        let reads = self.look_ahead(&outlets, verb);
         let action = self.number(outlets.clone(), verb, by.clone()).await;
         let now = Instant::now();
         let mut from = now;
@@ -74,11 +74,14 @@ impl Owner {
         Ok(Reply::Started { action })
     }
 
-    /// Reads the one outlet of a verb that begins, if the device is idle. Is it read now?
-    fn look_ahead(&mut self, outlets: &[String]) -> bool {
+    /// Reads the one outlet of a verb that begins, if the verb needs it and the device is idle. Is it read now?
+    fn look_ahead(&mut self, outlets: &[String], verb: Verb) -> bool {
         let keys: Vec<&str> = outlets.iter().map(String::as_str).collect();
-        let job = self.reading_for(&keys, Instant::now());
-        let looks = !self.worker.is_busy() && job != Job::Read;
+        let now = Instant::now();
+        let job = self.reading_for(&keys, now);
+        let there = || keys.iter().all(|outlet| self.is_there(outlet, now));
+        let known = verb != Verb::PowerCycle && there();
+        let looks = !known && !self.worker.is_busy() && job != Job::Read;
         if looks {
             self.worker.ask(job);
         }

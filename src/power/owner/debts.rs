@@ -150,6 +150,10 @@ impl Owner {
             action,
         });
         let intent = intent.await;
+        let mut act = Act::new(verb, from, self.rules());
+        if !reads && self.is_there(&outlet, Instant::now()) {
+            act.needs_no_look();
+        }
         self.runs.push(Run {
             outlet,
             action: Action {
@@ -162,7 +166,7 @@ impl Owner {
                 why: String::new(),
                 trail: Vec::new(),
             },
-            act: Act::new(verb, from, self.rules()),
+            act,
             began: Instant::now(),
             reads,
             intent,
