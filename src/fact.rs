@@ -322,6 +322,8 @@ pub struct Machine {
     pub action: Option<Action>,
     /// As read last; the owner reads them now and then.
     pub sensors: Vec<Sensor>,
+    /// Its controller has settings of the firmware to read and to stage.
+    pub has_bios: bool,
 }
 
 /// Where the drives stand that a machine gets from this board.

@@ -131,6 +131,20 @@ pub struct BiosAttribute {
     pub value: String,
     /// Waits for the next start.
     pub pending: Option<String>,
+    /// What the texts stand for.
+    pub kind: BiosKind,
+}
+
+/// The type of a BIOS setting, as the controller writes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BiosKind {
+    #[default]
+    Text,
+    Number,
+    Flag,
+    /// It has no value now.
+    Nothing,
 }
 
 /// A part that a machine lists of itself: a drive, a volume, a controller.

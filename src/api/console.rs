@@ -83,17 +83,60 @@ pub(super) async fn open(
         let text = format!("this board speaks {PROTOCOL}");
         return Err(Fault::new(StatusCode::BAD_REQUEST, text));
     }
+    let upgrade = upgrade.protocols([PROTOCOL]);
+    Ok(start_on(
+        house,
+        caller,
+        name,
+        Form::Framed { write },
+        manner,
+        upgrade,
+    ))
+}
+
+/// A session of bytes alone, as a terminal has it: nothing but binary frames, and it types as soon as nobody else does. Rights are the
+/// caller's to look up; the session looks them up again.
+pub(crate) fn bare(
+    house: Arc<House>,
+    caller: Caller,
+    name: String,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let manner = Manner {
+        // Every key is the machine's.
+        escape: None,
+        ..Manner::person()
+    };
+    start_on(house, caller, name, Form::Bare, manner, upgrade)
+}
+
+/// What goes over the WebSocket.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// Bytes in binary frames and JSON in text frames.
+    Framed { write: bool },
+    /// Bytes alone.
+    Bare,
+}
+
+fn start_on(
+    house: Arc<House>,
+    caller: Caller,
+    name: String,
+    form: Form,
+    manner: Manner,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let tracker = house.tracker.clone();
-    Ok(upgrade
-        .protocols([PROTOCOL])
+    upgrade
         .max_message_size(FRAME)
         .max_frame_size(FRAME)
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(MOST_UNWRITTEN)
         .on_upgrade(move |socket| {
-            tracker.track_future(serve(house, caller, name, write, manner, socket))
-        }))
+            tracker.track_future(serve(house, caller, name, form, manner, socket))
+        })
 }
 
 /// One session from attach to end.
@@ -101,12 +144,16 @@ async fn serve(
     house: Arc<House>,
     caller: Caller,
     console: String,
-    write: bool,
+    form: Form,
     manner: Manner,
     socket: WebSocket,
 ) {
     let _hold = caller.hold(&house);
-    let (screen, mut keyboard, writing) = socket::split(socket);
+    let (bare, write) = match form {
+        Form::Framed { write } => (false, write),
+        Form::Bare => (true, true),
+    };
+    let (screen, mut keyboard, writing) = socket::split(socket, bare);
     let session = async {
         let guest = session::Guest::of(&caller.person, &console, caller.from());
         let seat = match guest {

@@ -47,6 +47,7 @@ use crate::tcp;
 use crate::tls::Identity;
 
 pub(crate) use answer::Fault;
+pub(crate) use console::bare as bare_console;
 pub(crate) use events::{HEARTBEAT, Listener};
 pub(crate) use house::{Guest, House};
 pub(crate) use session::replace_password;

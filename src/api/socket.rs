@@ -76,18 +76,20 @@ fn frame(say: &Say<'_>) -> Message {
 }
 
 /// The two sides of a session, and the future that carries frames out: it ends when both sides are dropped and all is
-/// sent, or when the client is gone.
-pub(super) fn split(socket: WebSocket) -> (Screen, Keyboard, impl Future<Output = ()>) {
+/// sent, or when the client is gone. A `bare` one has no JSON: what the board says stands among the bytes, as on a terminal.
+pub(super) fn split(socket: WebSocket, bare: bool) -> (Screen, Keyboard, impl Future<Output = ()>) {
     let (sink, stream) = socket.split();
     let (sender, frames) = mpsc::channel(FRAMES);
     let screen = Screen {
         frames: sender.clone(),
+        bare,
         hello: Mutex::default(),
         stand: Mutex::default(),
     };
     let keyboard = Keyboard {
         stream,
         frames: sender,
+        bare,
         heard: Instant::now(),
     };
     (screen, keyboard, write(sink, frames))
@@ -135,6 +137,7 @@ struct Stand {
 #[derive(Debug)]
 pub(super) struct Screen {
     frames: mpsc::Sender<Message>,
+    bare: bool,
     /// What is told of the session once its offset is known.
     hello: Mutex<Option<(u64, bool, bool)>>,
     stand: Mutex<Stand>,
@@ -147,7 +150,18 @@ impl Screen {
     }
 
     pub(super) async fn say_to(&self, say: Say<'_>) -> Result<(), Gone> {
-        self.send(frame(&say)).await
+        match say {
+            say if !self.bare => self.send(frame(&say)).await,
+            Say::Ended { reason, .. } => self.print(&format!("\n[-- {reason} --]\n")).await,
+            // Told by the session in words, or nothing that a terminal has a place for.
+            _ => Ok(()),
+        }
+    }
+
+    /// Words for a person among the bytes, with the line ends of a terminal.
+    async fn print(&self, text: &str) -> Result<(), Gone> {
+        let text = text.replace('\n', "\r\n");
+        self.send(Message::Binary(text.into())).await
     }
 
     async fn send(&self, frame: Message) -> Result<(), Gone> {
@@ -181,21 +195,36 @@ impl Stand {
 
 impl session::Screen for Screen {
     async fn bytes(&self, bytes: Bytes) -> Result<(), Gone> {
+        if self.bare {
+            return match bytes.is_empty() {
+                true => Ok(()),
+                false => self.send(Message::Binary(bytes)).await,
+            };
+        }
         lock(&self.stand).piece = Some(bytes);
         Ok(())
     }
 
-    /// The first frame has said it.
-    async fn say(&self, _text: &str) -> Result<(), Gone> {
-        Ok(())
+    /// Unless bare, the first frame has said it.
+    async fn say(&self, text: &str) -> Result<(), Gone> {
+        match self.bare {
+            true => self.print(text).await,
+            false => Ok(()),
+        }
     }
 
     async fn remark(&self, text: &str) -> Result<(), Gone> {
+        if self.bare {
+            return self.print(text).await;
+        }
         let text = text.trim();
         self.say_to(Say::Notice { text }).await
     }
 
     async fn gap(&self, bytes: u64) -> Result<(), Gone> {
+        if self.bare {
+            return self.print(&session::skipped(bytes)).await;
+        }
         lock(&self.stand).gap = Some(bytes);
         Ok(())
     }
@@ -235,6 +264,7 @@ impl session::Screen for Screen {
 pub(super) struct Keyboard {
     stream: SplitStream<WebSocket>,
     frames: mpsc::Sender<Message>,
+    bare: bool,
     heard: Instant,
 }
 
@@ -249,6 +279,7 @@ impl session::Keyboard for Keyboard {
             self.heard = Instant::now();
             match message {
                 Message::Binary(bytes) => return Ok(Heard::Bytes(bytes)),
+                Message::Text(text) if self.bare => return Ok(Heard::Bytes(text.into())),
                 Message::Text(text) => match serde_json::from_str(&text) {
                     Ok(Said::Break { millis }) => return Ok(Heard::Break { millis }),
                     Ok(Said::TakeWriter {}) => return Ok(Heard::TakeWriter),

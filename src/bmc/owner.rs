@@ -137,6 +137,7 @@ impl Owner {
         let natives: Vec<Vec<Verb>> = self.ways.iter().map(Way::verbs).collect();
         let can = |verb: &Verb| natives.iter().any(|native| plan(*verb, native).is_some());
         self.fact.verbs = VERBS.into_iter().filter(can).collect();
+        self.fact.has_bios = self.ways.iter().any(|way| way.can(Skill::Bios));
         if let (Some(since), Some(action)) = (self.running, &mut self.fact.action) {
             action.millis = millis(since);
         }

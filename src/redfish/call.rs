@@ -1,8 +1,9 @@
 //! One request as handlers see it: who asks, what is true now for them, what they gave.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::extract::ws::WebSocketUpgrade;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
@@ -35,6 +36,22 @@ pub(super) struct Call {
     pub(super) body: Arc<Map<String, Value>>,
     /// `Last-Event-ID`, for streams.
     pub(super) last_event: Option<String>,
+    pub(super) socket: Socket,
+}
+
+/// A WebSocket that the client wants of this request, until somebody takes it.
+#[derive(Clone, Default)]
+pub(super) struct Socket(Arc<Mutex<Option<WebSocketUpgrade>>>);
+
+impl Socket {
+    pub(super) fn new(upgrade: Option<WebSocketUpgrade>) -> Self {
+        Self(Arc::new(Mutex::new(upgrade)))
+    }
+
+    pub(super) fn take(&self) -> Option<WebSocketUpgrade> {
+        let mut upgrade = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        upgrade.take()
+    }
 }
 
 impl Call {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
@@ -15,7 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::api::{self, Caller, Guest, House};
 
 use super::answer::Answer;
-use super::call::Call;
+use super::call::{Call, Socket};
 use super::later::{self, Patience};
 use super::message::Message;
 use super::query::{Expand, Query};
@@ -64,7 +65,9 @@ fn answer(
 }
 
 async fn handle(house: Arc<House>, guest: Guest, request: Request) -> Result<Response, Wrong> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    // What wants none, or not as it should be, has none.
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
     let (method, headers) = (parts.method, parts.headers);
     if let Some(version) = headers.get("odata-version")
         && version != VERSION
@@ -126,6 +129,7 @@ async fn handle(house: Arc<House>, guest: Guest, request: Request) -> Result<Res
         last_event: headers
             .get("last-event-id")
             .map(|id| id.to_str().unwrap_or_default().to_owned()),
+        socket: Socket::new(upgrade.ok()),
     };
     call.state = Arc::new(call.look()?);
     if reads {
@@ -184,7 +188,10 @@ async fn permit(
     }
     let own = uri::at(&["AccountService", "Accounts", &caller.person.name]);
     let leaving = *method == Method::DELETE && path.starts_with(&uri::at(&["SessionService"]));
-    if verb.need == Need::Nothing || leaving || path.trim_end_matches('/') == own {
+    let below = path.strip_prefix(&own);
+    let changing =
+        below.is_some_and(|rest| matches!(rest, "" | "/") || rest.starts_with("/Actions/"));
+    if verb.need == Need::Nothing || leaving || changing {
         return Ok(());
     }
     if api::must_change(house, &caller.person).await {

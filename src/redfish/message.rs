@@ -186,6 +186,11 @@ pub(super) const BASES: &[Template] = &[
         "Choose an allowed value.",
     ),
     warning(
+        "ActionParameterValueError",
+        "The value of the parameter %1 of the action %2 cannot be taken.",
+        "Correct the value.",
+    ),
+    warning(
         "NoOperation",
         "The request asks for nothing that can be changed.",
         "Name at least one property that can be written.",

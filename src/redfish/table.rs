@@ -141,6 +141,7 @@ pub(super) const TABLE: &[Resource] = &[
     resource!("/AccountService/Accounts/{account}", "ManagerAccount.v1_14_1.ManagerAccount",
         ask!("GET", ConfigureSelf, account::show), ask!("PATCH", ConfigureSelf, account::change),
         ask!("DELETE", ConfigureUsers, account::remove)),
+    resource!("/AccountService/Accounts/{account}/Actions/ManagerAccount.ChangePassword", "", ask!("POST", ConfigureSelf, account::change_password)),
     resource!("/AccountService/Roles", "RoleCollection.RoleCollection", show!(Login, role::list)),
     resource!("/AccountService/Roles/{role}", "Role.v1_3_3.Role", show!(Login, role::show)),
     resource!("/AccountService/PrivilegeMap", "PrivilegeRegistry.v1_2_0.PrivilegeRegistry", show!(Login, privilege::show)),
@@ -161,6 +162,8 @@ pub(super) const TABLE: &[Resource] = &[
     resource!("/Systems/{machine}", "ComputerSystem.v1_28_0.ComputerSystem",
         ask!("GET", Login, system::show), ask!("PATCH", ConfigureComponents, system::change)),
     resource!("/Systems/{machine}/Actions/ComputerSystem.Reset", "", ask!("POST", ConfigureComponents, system::reset)),
+
+    resource!("/Systems/{machine}/SerialConsole", "", ask!("GET", Login, console::open)),
 
     resource!("/Systems/{machine}/LogServices", "LogServiceCollection.LogServiceCollection", show!(Login, machine_log::services)),
     resource!("/Systems/{machine}/LogServices/Log", "LogService.v1_9_0.LogService", show!(Login, machine_log::service)),
@@ -199,6 +202,10 @@ pub(super) const TABLE: &[Resource] = &[
     resource!("/EventService/Subscriptions/{subscription}", "EventDestination.v1_17_0.EventDestination",
         show!(Login, event_service::show), ask!("PATCH", ConfigureSelf, event_service::change),
         ask!("DELETE", ConfigureSelf, event_service::unsubscribe)),
+
+    resource!("/UpdateService", "UpdateService.v1_17_1.UpdateService", show!(Login, update::service)),
+    resource!("/UpdateService/FirmwareInventory", "SoftwareInventoryCollection.SoftwareInventoryCollection", show!(Login, update::list)),
+    resource!("/UpdateService/FirmwareInventory/{software}", "SoftwareInventory.v1_14_0.SoftwareInventory", show!(Login, update::show)),
 
     resource!("/TaskService", "TaskService.v1_3_0.TaskService", show!(Login, task_service::show)),
     resource!("/TaskService/Tasks", "TaskCollection.TaskCollection", show!(Login, task::list)),

@@ -67,6 +67,11 @@ pub enum Heard {
     Eof,
 }
 
+/// How a gap is told in words.
+pub(crate) fn skipped(bytes: u64) -> String {
+    format!("\n[-- {bytes} bytes skipped --]\n")
+}
+
 /// What a client sees. Each call may wait for the client: it then lags in the console's ring, and nobody else waits.
 pub trait Screen: Sync {
     /// Bytes of the device, as they are.
@@ -80,10 +85,7 @@ pub trait Screen: Sync {
 
     /// So many bytes were overwritten before this client had read them.
     fn gap(&self, bytes: u64) -> impl Future<Output = Result<(), Gone>> + Send {
-        async move {
-            let text = format!("\n[-- {bytes} bytes skipped --]\n");
-            self.remark(&text).await
-        }
+        async move { self.remark(&skipped(bytes)).await }
     }
 
     /// A line about the session or the port, e.g. `[-- port gone --]`.

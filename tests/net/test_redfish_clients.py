@@ -1,25 +1,17 @@
 """Tools of the trade against our Redfish service: a power cycle, a boot override and a virtual medium on a machine by IPMI, by Redfish and
 by AMT each; interoperability profiles."""
-import contextlib
 import html
 import json
-import os
 import re
-import subprocess
 import threading
 from pathlib import Path
 
 import pytest
-from amt_kit import Device, amt
-from board import in_namespace
-from machine_kit import FAST, There, ipmi
-from redfish_kit import emulator, peers
-from redfish_service_kit import House, Service, validate, validators
+from redfish_kit import peers
+from redfish_rack_kit import Rack, play, redfishtool, tool
+from redfish_service_kit import House, validate, validators
 from ssh_kit import PASSWORD
-from venv_kit import venv
 
-FIRST = "10000000-0000-0000-0000-000000000001"
-SLOW = FAST.replace('confirm = "8s"', 'confirm = "60s"').replace('shutdown = "12s"', 'shutdown = "60s"')
 CYCLE = """
 import sys, time, sushy
 password, name = sys.argv[1:]
@@ -65,44 +57,12 @@ print("done")
 """
 
 
-class Rack(House):
-    """db1 by IPMI, db2 by Redfish, pc by AMT."""
-
-    def run(self, more=""):
-        self.stack = contextlib.ExitStack()
-        self.closing.append(self.stack)
-        self.sim()
-        inside = f"/run/netns/{self.lan.board}"
-        in_namespace(inside, lambda: self.stack.enter_context(emulator(self.work / "emulator", 8443)))
-        space = There(self.lan.host)
-        self.closing.append(space)
-        self.amt = Device(space, "10.77.0.9")
-        url = "https://127.0.0.1:8443"
-        self.start(f'[machine.db1]\n{ipmi()}{FAST}'
-                   f'[machine.db2]\nredfish = {{ url = "{url}", username = "root", password = "calvin", system = "{FIRST}" }}\n{SLOW}'
-                   f'[machine.pc]\n{amt()}{FAST}')
-        images = Path(self.board.work) / "state" / "images"
-        images.mkdir(exist_ok=True)
-        (images / "rescue.iso").write_bytes(bytes(range(256)) * 4096)
-        for name in ("db1", "db2", "pc"):
-            self.phase("up", name)
-        self.service = Service(self)
-        return self
-
-
 @pytest.fixture
 def rack(tmp_path, make_board):
     peers()
     house = Rack(tmp_path, make_board)
     yield house.run()
     house.close()
-
-
-def tool(house, *words, timeout=300, folder=None, **more):
-    """Runs a program of the peers, or of another venv, in the board's namespace; `more` goes to its environment."""
-    env = {name: value for name, value in os.environ.items() if "CA_BUNDLE" not in name}
-    command = ["ip", "netns", "exec", house.lan.board, (folder or peers()) / "bin" / words[0], *words[1:]]
-    return subprocess.run(command, env={**env, **more}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
 
 
 def test_sushy_cycles_boots_and_inserts(rack):
@@ -113,25 +73,33 @@ def test_sushy_cycles_boots_and_inserts(rack):
     assert rack.bmc.events("boot")[-1] == "pxe"
 
 
-def test_redfishtool_cycles_and_boots(rack):
-    login = ["redfishtool", "-r", "127.0.0.1", "-u", "alice", "-p", PASSWORD, "-S", "Always"]
-    for name in ("db1", "pc"):
-        for words in (["reset", "PowerCycle"], ["setBootOverride", "Once", "Pxe"]):
-            done = tool(rack, *login, "Systems", "-I", name, *words)
-            assert done.returncode == 0, (name, words, done.stdout)
-            if words[0] == "reset":
-                rack.until("the outcome", lambda name=name: any(one["machine"] == name for one in rack.told("MachineSwitched")), 120)
+def test_redfishtool_cycles_boots_and_inserts(rack):
+    for name, slot in (("db1", None), ("db2", "Cd"), ("pc", "Cd")):
+        before = len(rack.told("MachineSwitched"))
+        redfishtool(rack, "Systems", "-I", name, "setBootOverride", "Once", "Pxe")
+        boot = json.loads(redfishtool(rack, "Systems", "-I", name, "get", "-P", "Boot"))["Boot"]
+        assert boot["BootSourceOverrideTarget"] == "Pxe", boot
+        drives = f"/redfish/v1/Systems/{name}/VirtualMedia"
+        if slot is None:
+            # There are no media by IPMI, and none are offered.
+            assert "VirtualMedia" not in json.loads(redfishtool(rack, "Systems", "-I", name, "get"))
+            assert "404" in redfishtool(rack, "raw", "GET", drives, fails=True)
+        else:
+            def drive(at=f"{drives}/{slot}"):
+                return json.loads(redfishtool(rack, "raw", "GET", at))
 
+            def act(verb, at=f"{drives}/{slot}", **body):
+                redfishtool(rack, "raw", "POST", f"{at}/Actions/VirtualMedia.{verb}", "-d", json.dumps(body))
 
-def play(house, module, **words):
-    """One task of Ansible's community.general against the board; what the module said."""
-    login = {"baseuri": "127.0.0.1", "username": "alice", "password": PASSWORD}
-    folder = venv("ansible", Path(__file__).with_name("ansible.txt"))
-    done = tool(house, "ansible", "localhost", "-c", "local", "-m", f"community.general.{module}", "-a", json.dumps({**login, **words}), folder=folder,
-                ANSIBLE_HOME=str(house.work / "ansible"), ANSIBLE_LOAD_CALLBACK_PLUGINS="1", ANSIBLE_STDOUT_CALLBACK="json")
-    # Warnings come first.
-    said = json.loads(done.stdout[done.stdout.index("{"):])
-    return said["plays"][0]["tasks"][0]["hosts"]["localhost"]
+            assert not drive()["Inserted"]
+            act("InsertMedia", Image="rescue.iso")
+            assert (drive()["Inserted"], drive()["Image"], drive()["ConnectedVia"]) == (True, "rescue.iso", "URI")
+            act("EjectMedia")
+            assert (drive()["Inserted"], drive()["Image"]) == (False, None)
+        redfishtool(rack, "Systems", "-I", name, "reset", "PowerCycle")
+        rack.until("the outcome", lambda before=before: len(rack.told("MachineSwitched")) > before, 120)
+        told = rack.told("MachineSwitched")[-1]
+        assert (told["machine"], told["verb"], told["outcome"]) == (name, "PowerCycle", "confirmed")
 
 
 def test_ansible_cycles_boots_and_inserts(rack):

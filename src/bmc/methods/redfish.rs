@@ -20,7 +20,9 @@ use crate::event::Kind;
 use crate::fault::chain;
 use crate::file::{IMAGES, inside};
 use crate::http::{Legacy, Trust};
-use crate::machine::{BiosAttribute, Boot, BootTarget, Health, LogEntry, Medium, Part, Sensor};
+use crate::machine::{
+    BiosAttribute, BiosKind, Boot, BootTarget, Health, LogEntry, Medium, Part, Sensor,
+};
 use crate::pin::Pins;
 use crate::reset::{PowerState, Verb};
 
@@ -31,6 +33,7 @@ const PATIENCE: Patience = Patience {
     task: Duration::from_secs(16),
 };
 
+/// The last one is for those alone that have such settings.
 const SKILLS: &[Skill] = &[
     Skill::Power,
     Skill::Act,
@@ -39,9 +42,9 @@ const SKILLS: &[Skill] = &[
     Skill::Log,
     Skill::Boot,
     Skill::Media,
-    Skill::Bios,
     Skill::Parts,
     Skill::Trust,
+    Skill::Bios,
 ];
 
 pub(super) struct Redfish {
@@ -50,6 +53,8 @@ pub(super) struct Redfish {
     verbs: Vec<Verb>,
     /// Read at the first question.
     verbs_known: bool,
+    /// Has the machine settings of its firmware? As long as nobody has looked it may.
+    has_bios: bool,
     keys: Keys,
     /// Where images of this board are.
     images: PathBuf,
@@ -92,6 +97,7 @@ impl Redfish {
             bmc: None,
             verbs: crate::reset::VERBS.to_vec(),
             verbs_known: false,
+            has_bios: true,
             keys: Keys::new(pins),
             images: state.join(IMAGES),
             served: BTreeMap::new(),
@@ -113,6 +119,9 @@ impl Redfish {
             }
         }
         let answer = self.question(request).await;
+        if let Some(has) = self.bmc.as_ref().and_then(Bmc::has_bios) {
+            self.has_bios = has;
+        }
         self.keys
             .pinned(self.bmc.as_mut().and_then(Bmc::take_pinned));
         answer.map_err(|error| match error {
@@ -435,6 +444,12 @@ fn attribute(read: types::BiosAttribute) -> BiosAttribute {
         name: read.name,
         value: shown(&read.value),
         pending: read.pending.as_ref().map(shown),
+        kind: match read.value {
+            Scalar::Text(_) => BiosKind::Text,
+            Scalar::Number(_) => BiosKind::Number,
+            Scalar::Flag(_) => BiosKind::Flag,
+            Scalar::Null => BiosKind::Nothing,
+        },
     }
 }
 
@@ -492,7 +507,10 @@ fn parts(storage: Vec<types::Storage>) -> Vec<Part> {
 
 impl Device for Redfish {
     fn skills(&self) -> &'static [Skill] {
-        SKILLS
+        match SKILLS.split_last() {
+            Some((_, others)) if !self.has_bios => others,
+            _ => SKILLS,
+        }
     }
 
     fn verbs(&self) -> Vec<Verb> {

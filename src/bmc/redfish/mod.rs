@@ -133,6 +133,7 @@ pub struct Bmc {
     pass: Pass,
     /// The machine that verbs are for, once it was looked for.
     system: Option<String>,
+    has_bios: Option<bool>,
 }
 
 impl Bmc {
@@ -157,6 +158,7 @@ impl Bmc {
             quirks: Quirks::default(),
             pass: Pass::None,
             system: None,
+            has_bios: None,
             access,
         };
         let request = Request::get("/redfish/v1/").header("accept", "application/json");
@@ -235,7 +237,13 @@ impl Bmc {
             return Err(self.unsupported("machine"));
         };
         let value = self.get(&uri).await?;
+        self.has_bios = Some(read::link(&value, "Bios").is_some());
         Ok((uri, value))
+    }
+
+    /// Has the machine settings of its firmware? `None` when it was not looked at yet.
+    pub(in crate::bmc) fn has_bios(&self) -> Option<bool> {
+        self.has_bios
     }
 
     fn odd(&self, what: &str) -> Error {

@@ -129,6 +129,7 @@ fn what_a_machine_tells() {
         name: name.into(),
         value: value.into(),
         pending: pending.map(str::to_owned),
+        kind: crate::machine::BiosKind::Text,
     };
     let bios = [
         attribute("BootMode", "Bios", Some("Uefi")),

@@ -20,6 +20,11 @@ use super::super::uri;
 use super::super::wrong::Wrong;
 use super::role;
 
+const CHANGE: &str = "ManagerAccount.ChangePassword";
+/// Its parameters.
+const PROOF: &str = "SessionAccountPassword";
+const NEW: &str = "NewPassword";
+
 /// Longest wait for a change to be in force; the file is read again within a second.
 const IN_FORCE: Duration = Duration::from_secs(10);
 
@@ -37,6 +42,8 @@ pub(in super::super) fn service(_call: &Call) -> Result<Value, Wrong> {
         "AccountLockoutDuration": limit::LONGEST_WAIT.as_secs(),
         "HTTPBasicAuth": "Enabled",
         "LocalAccountAuth": "Enabled",
+        // `PATCH` does it, too.
+        "RequireChangePasswordAction": false,
         "SupportedAccountTypes": ["Redfish", "WebUI", "ManagerConsole"],
         "Accounts": uri::to(&["AccountService", "Accounts"]),
         "Roles": uri::to(&["AccountService", "Roles"]),
@@ -96,6 +103,9 @@ fn value(person: &Person, must_change: bool) -> Value {
         "Locked": false,
         "PasswordChangeRequired": must_change,
         "AccountTypes": types,
+        "Actions": {
+            "#ManagerAccount.ChangePassword": { "target": format!("{}/Actions/{CHANGE}", address(&person.name)) },
+        },
         "Links": { "Role": uri::to(&["AccountService", "Roles", role]) },
     })
 }
@@ -273,41 +283,83 @@ pub(in super::super) async fn change(call: &Call) -> Result<Answer, Wrong> {
     if caller.person.name == name
         && let Some(new) = wanted.password.take()
     {
-        let replaced = api::replace_password(&call.house, caller, new).await;
-        replaced.map_err(|fault| {
-            let text = fault.text.clone();
-            match fault.status {
-                StatusCode::UNPROCESSABLE_ENTITY => bad(vec![
-                    Message::new("PropertyValueError", &["Password"]).about("Password"),
-                    Message::new("Refused", &[&text]),
-                ]),
-                _ => fault.into(),
-            }
-        })?;
+        let about = Message::new("PropertyValueError", &["Password"]).about("Password");
+        replace_own(call, new, about).await?;
     }
     if wanted.password.is_some() || wanted.role.is_some() {
-        let user = wanted.words(name);
-        let role = user.role.clone();
-        let new = user.password.is_some();
-        act(
-            call,
-            Command::ChangeUser {
-                user,
-                trial: Trial::No,
-            },
-        )
-        .await?;
-        let changed = |now: &Person| !new || now.hash() != before.hash();
-        let has_role = |now: &Person| {
-            role.as_ref()
-                .is_none_or(|role| now.role.to_string() == *role)
-        };
-        until(call, |now| {
-            now.is_none_or(|now| changed(now) && has_role(now))
-        })
-        .await;
+        write(call, &before, wanted.words(name)).await?;
     }
     Ok(Answer::Done(wrong))
+}
+
+/// The caller's own password; the session goes on under it. `about` tells where the new one stood.
+async fn replace_own(call: &Call, new: String, about: Message) -> Result<(), Wrong> {
+    let replaced = api::replace_password(&call.house, call.caller()?, new).await;
+    replaced.map_err(|fault| match fault.status {
+        StatusCode::UNPROCESSABLE_ENTITY => {
+            bad(vec![about, Message::new("Refused", &[&fault.text])])
+        }
+        _ => fault.into(),
+    })
+}
+
+/// Writes what is new of this user, and waits for it to be in force.
+async fn write(call: &Call, before: &Person, user: UserWords) -> Result<(), Wrong> {
+    let role = user.role.clone();
+    let new = user.password.is_some();
+    let trial = Trial::No;
+    act(call, Command::ChangeUser { user, trial }).await?;
+    let changed = |now: &Person| !new || now.hash() != before.hash();
+    let has_role = |now: &Person| {
+        role.as_ref()
+            .is_none_or(|role| now.role.to_string() == *role)
+    };
+    until(call, |now| {
+        now.is_none_or(|now| changed(now) && has_role(now))
+    })
+    .await;
+    Ok(())
+}
+
+/// `ManagerAccount.ChangePassword`: as a PATCH of `Password`, but who asks proves to be there by the own password, which a stolen
+/// session does not have. Wrong ones count as at a sign-in.
+pub(in super::super) async fn change_password(call: &Call) -> Result<Answer, Wrong> {
+    let name = call.id(0);
+    let before = call.house.access.person(name);
+    let before = before.ok_or_else(|| call.missing())?;
+    if !seen(call, name)? {
+        return Err(Wrong::forbidden());
+    }
+    let given = [PROOF, NEW];
+    if let Some(other) = call.body.keys().find(|key| !given.contains(&key.as_str())) {
+        return Err(Wrong::bad("ActionParameterUnknown", &[CHANGE, other]));
+    }
+    let text = |parameter: &str| match call.body.get(parameter) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(_) => {
+            let key = "ActionParameterValueTypeError";
+            Err(Wrong::bad(key, &["****", parameter, CHANGE]))
+        }
+        None => Err(Wrong::bad("ActionParameterMissing", &[CHANGE, parameter])),
+    };
+    let (proof, new) = (text(PROOF)?, text(NEW)?);
+    let unfit = |parameter| Message::new("ActionParameterValueError", &[parameter, CHANGE]);
+    let me = &call.caller()?.person.name;
+    let known = api::by_password(&call.house, &call.guest, me, &proof, "session password").await;
+    known.map_err(|fault| match fault.status {
+        StatusCode::UNAUTHORIZED => bad(vec![unfit(PROOF)]),
+        _ => fault.into(),
+    })?;
+    if me == name {
+        replace_own(call, new, unfit(NEW)).await?;
+    } else {
+        let wanted = Wanted {
+            password: Some(new),
+            ..Wanted::default()
+        };
+        write(call, &before, wanted.words(name)).await?;
+    }
+    Ok(Answer::done())
 }
 
 pub(in super::super) async fn remove(call: &Call) -> Result<Answer, Wrong> {

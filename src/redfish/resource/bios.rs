@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::command::{Command, Reply};
 use crate::fact::Machine;
-use crate::machine::BiosAttribute;
+use crate::machine::{BiosAttribute, BiosKind};
 
 use super::super::answer::Answer;
 use super::super::call::Call;
@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 
 /// Does the controller of this machine know of BIOS settings?
 pub(super) fn has_bios(machine: &Machine) -> bool {
-    machine.methods.iter().any(|way| way == "redfish")
+    machine.has_bios
 }
 
 fn machine(call: &Call) -> Result<&Machine, Wrong> {
@@ -40,11 +40,22 @@ fn settings(call: &Call) -> String {
     uri::at(&["Systems", call.id(0), "Bios", "Settings"])
 }
 
+/// The value in the type that the controller has it in.
+fn typed(kind: BiosKind, text: String) -> Value {
+    let read = match kind {
+        BiosKind::Text => None,
+        BiosKind::Number | BiosKind::Flag => serde_json::from_str(&text).ok(),
+        BiosKind::Nothing if text.is_empty() => Some(Value::Null),
+        BiosKind::Nothing => None,
+    };
+    read.unwrap_or(Value::String(text))
+}
+
 pub(in super::super) async fn show(call: &Call) -> Result<Answer, Wrong> {
     let read = read(call).await?;
     let attributes: Map<String, Value> = read
         .into_iter()
-        .map(|one| (one.name, one.value.into()))
+        .map(|one| (one.name, typed(one.kind, one.value)))
         .collect();
     Ok(Answer::Shown(json!({
         "Id": "Bios",
@@ -62,7 +73,7 @@ pub(in super::super) async fn pending(call: &Call) -> Result<Answer, Wrong> {
     let read = read(call).await?;
     let attributes: Map<String, Value> = read
         .into_iter()
-        .filter_map(|one| Some((one.name, one.pending?.into())))
+        .filter_map(|one| Some((one.name, typed(one.kind, one.pending?))))
         .collect();
     Ok(Answer::Shown(json!({
         "Id": "Settings",

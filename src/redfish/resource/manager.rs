@@ -40,6 +40,7 @@ pub(in super::super) fn show(call: &Call) -> Result<Value, Wrong> {
         "ManagerType": "RackManager",
         "Model": "oobd",
         "FirmwareVersion": state.version,
+        "ServiceIdentification": state.device,
         "DateTime": Timestamp::now(),
         "DateTimeLocalOffset": "+00:00",
         "LastResetTime": state.started_at,

@@ -12,6 +12,7 @@ pub(super) mod battery;
 pub(super) mod bios;
 pub(super) mod boot;
 pub(super) mod chassis;
+pub(super) mod console;
 pub(super) mod consumption;
 pub(super) mod event_service;
 pub(super) mod journal;
@@ -34,6 +35,7 @@ pub(super) mod task;
 pub(super) mod task_monitor;
 pub(super) mod task_service;
 pub(super) mod thermal;
+pub(super) mod update;
 pub(super) mod ups;
 
 /// The appliance among the managers.

@@ -8,12 +8,14 @@ use super::super::uri;
 use super::super::wrong::Wrong;
 
 #[allow(clippy::unnecessary_wraps, reason = "all handlers are alike")]
-pub(in super::super) fn show(_call: &Call) -> Result<Value, Wrong> {
+pub(in super::super) fn show(call: &Call) -> Result<Value, Wrong> {
     Ok(json!({
         "Id": "RootService",
         "Name": "Out-of-band management",
         "RedfishVersion": "1.20.0",
         "Product": "oobd",
+        // Everybody may know it: the certificate and mDNS tell it, too.
+        "ServiceIdentification": call.house.store.now().device,
         "ProtocolFeaturesSupported": {
             "ExpandQuery": {
                 "ExpandAll": true, "Links": true, "NoLinks": true, "Levels": true, "MaxLevels": MOST_LEVELS,
@@ -32,6 +34,7 @@ pub(in super::super) fn show(_call: &Call) -> Result<Value, Wrong> {
         "Chassis": uri::to(&["Chassis"]),
         "PowerEquipment": uri::to(&["PowerEquipment"]),
         "EventService": uri::to(&["EventService"]),
+        "UpdateService": uri::to(&["UpdateService"]),
         "Tasks": uri::to(&["TaskService"]),
         "Registries": uri::to(&["Registries"]),
         "JsonSchemas": uri::to(&["JsonSchemas"]),

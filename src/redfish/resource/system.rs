@@ -3,9 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::command::{Command, Reply};
-use crate::fact::{Console, Machine};
+use crate::fact::Machine;
 use crate::reset::{VERBS, Verb};
-use crate::state::State;
 
 use super::super::answer::Answer;
 use super::super::call::Call;
@@ -13,10 +12,8 @@ use super::super::message::Message;
 use super::super::tasks::{Begun, Target};
 use super::super::uri;
 use super::super::wrong::Wrong;
-use super::{bios, boot, machine_log, media, outlet};
+use super::{bios, boot, console, machine_log, media, outlet};
 
-/// Sessions that a console takes at once, as the doors do.
-const SESSIONS: u32 = 32;
 const RESET: &str = "#ComputerSystem.Reset";
 
 #[allow(clippy::unnecessary_wraps, reason = "all handlers are alike")]
@@ -65,15 +62,11 @@ pub(in super::super) async fn show(call: &Call) -> Result<Answer, Wrong> {
     if let Some(action) = &machine.action {
         value["LastResetTime"] = json!(action.began);
     }
-    if let Some(console) = console(&call.state, name) {
-        value["SerialConsole"] = serial_console(&call.state, console);
+    if let Some(serial) = console::serial(&call.state, name) {
+        value["SerialConsole"] = serial;
     }
-    if machine.methods.iter().any(|way| way == "amt") {
-        value["GraphicalConsole"] = json!({
-            "ServiceEnabled": true,
-            "MaxConcurrentSessions": SESSIONS,
-            "ConnectTypesSupported": ["OEM"],
-        });
+    if let Some(graphical) = console::graphical(&call.state, machine) {
+        value["GraphicalConsole"] = graphical;
     }
     for (name, there) in [
         ("LogServices", machine_log::has_log(machine)),
@@ -85,36 +78,6 @@ pub(in super::super) async fn show(call: &Call) -> Result<Answer, Wrong> {
         }
     }
     Ok(Answer::Shown(value))
-}
-
-/// The console of a machine: the one by its controller, or one of its name.
-fn console<'a>(state: &'a State, machine: &str) -> Option<&'a Console> {
-    let port = format!("sol://{machine}");
-    let by_controller = state.consoles.values().find(|one| one.port == port);
-    by_controller.or_else(|| state.consoles.get(machine))
-}
-
-fn serial_console(state: &State, console: &Console) -> Value {
-    let ssh = state.doors.get("ssh");
-    let port = ssh.and_then(|door| door.address.rsplit(':').next()?.parse::<u16>().ok());
-    let mut value = json!({
-        "MaxConcurrentSessions": SESSIONS,
-        "WebSocket": {
-            "ServiceEnabled": true,
-            "Interactive": true,
-            "ConsoleURI": format!("/api/console/{}", console.name),
-        },
-    });
-    if let Some(port) = port {
-        value["SSH"] = json!({
-            "ServiceEnabled": true,
-            "Port": port,
-            "SharedWithManagerCLI": true,
-            "ConsoleEntryCommand": console.name,
-            "HotKeySequenceDisplay": "~. leaves, ~? tells the others",
-        });
-    }
-    value
 }
 
 /// PATCH: what it starts from is all that can be changed.
