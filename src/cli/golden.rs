@@ -410,7 +410,7 @@ fn help() {
         text += &format!("== {name}\n{help}\n");
         let inner = command
             .get_subcommands()
-            .filter(|inner| inner.get_name() != "help");
+            .filter(|inner| inner.get_name() != "help" && !inner.is_hide_set());
         let mut inner: Vec<_> = inner.cloned().collect();
         inner.reverse();
         waiting.extend(inner);

@@ -123,6 +123,8 @@ enum Noun {
     Password,
     /// Print completions for a shell
     Completion(completion::Args),
+    #[command(hide = true)]
+    Complete(completion::Typed),
 }
 
 /// How results are printed.
@@ -193,6 +195,10 @@ async fn carry_out<C: Connect + Send>(
     match args.noun {
         Noun::Password => return password::run(form, face).await,
         Noun::Completion(shell) => return completion::run(&shell, face).await,
+        Noun::Complete(typed) => {
+            let here = (args.board, args.socket);
+            return completion::names(&typed, here, connect, face).await;
+        }
         Noun::Config(config::Verb::Check(check))
             if check.is_of_file() && args.board.host.is_none() =>
         {
@@ -206,16 +212,20 @@ async fn carry_out<C: Connect + Send>(
             "--host is for oobctl on a computer of yours".into(),
         ));
     }
-    let target = match args.board.host {
-        Some(_) => Target::Board(args.board),
-        None => Target::Socket(args.socket),
-    };
+    let target = target(args.board, args.socket);
     let Connected { link, pump } = connect.connect(target, face).await?;
     let client = Client::new(link);
     tokio::select! {
         // Neither is polled again after the other has ended, so nothing needs to be cancel-safe.
         done = ask(args.noun, form, client, face) => done,
         never = pump => match never {},
+    }
+}
+
+fn target(board: Board, socket: PathBuf) -> Target {
+    match board.host {
+        Some(_) => Target::Board(board),
+        None => Target::Socket(socket),
     }
 }
 
@@ -235,7 +245,7 @@ async fn ask(noun: Noun, form: Form, client: Client, face: &mut Face) -> Result<
         Noun::Certificate(verb) => certificate::run(verb, form, client, face).await,
         Noun::User(verb) => user::run(verb, form, client, face).await,
         Noun::SupportBundle(args) => support::run(&args, form, client, face).await,
-        Noun::Password | Noun::Completion(_) => Ok(()),
+        Noun::Password | Noun::Completion(_) | Noun::Complete(_) => Ok(()),
     }
 }
 

@@ -62,6 +62,13 @@ pub struct Board {
     password_file: Option<PathBuf>,
 }
 
+impl Board {
+    /// The password is at hand, so that nobody has to be asked for it.
+    pub(super) fn is_silent(&self, environment: &Environment) -> bool {
+        self.password_file.is_some() || environment.password.is_some()
+    }
+}
+
 /// What the process's surroundings say of boards elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
