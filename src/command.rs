@@ -283,6 +283,12 @@ pub enum Command {
     ReadSensorHistory {
         machine: String,
     },
+    /// Tell the others that an event was seen, with a note that may be empty. Answered by [`Reply::Journaled`].
+    AcknowledgeEvent {
+        seq: u64,
+        #[serde(default)]
+        note: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -544,4 +544,12 @@ pub enum Kind {
         called: String,
         told: String,
     },
+    /// A person has seen an event, and says so to the others.
+    EventAcknowledged {
+        /// Its sequence number.
+        event: u64,
+        by: String,
+        /// May be empty.
+        note: String,
+    },
 }

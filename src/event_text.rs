@@ -298,6 +298,13 @@ impl fmt::Display for Kind {
                 "console {console} is recorded again, {lost_bytes} bytes were not"
             ),
             Self::NoteWritten { actor, text } => write!(f, "{actor} notes: {text}"),
+            Self::EventAcknowledged { event, by, note } => {
+                write!(f, "{by} acknowledged event {event}")?;
+                match note.as_str() {
+                    "" => Ok(()),
+                    note => write!(f, ": {note}"),
+                }
+            }
             Self::LineSet {
                 console,
                 user,

@@ -1,11 +1,12 @@
 //! What is true now of one device, as its owner last said; the pieces that [`crate::state`] is made of.
-//! Facts replace each other and are never journaled. Imports nothing of ours but the clock.
+//! Facts replace each other and are never journaled. Imports words only.
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::event::Event;
 use crate::line::LineState;
 use crate::machine::Sensor;
 use crate::reset::{Action, PowerState, Verb};
@@ -55,6 +56,10 @@ pub enum Fact {
     Cira(CiraTunnel),
     CiraGone {
         machine: String,
+    },
+    Alarm(Alarm),
+    AlarmGone {
+        seq: u64,
     },
 }
 
@@ -378,6 +383,25 @@ pub struct CiraTunnel {
     pub since: Timestamp,
     /// Ports that it takes streams to.
     pub ports: Vec<u16>,
+}
+
+/// An event that somebody should look at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alarm {
+    pub event: Event,
+    /// Its sentence.
+    pub text: String,
+    pub acknowledged: Option<Acknowledged>,
+}
+
+/// Who has seen an alarm first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// As in `alice (https 10.0.0.9:50122)`.
+    pub by: String,
+    pub at: Timestamp,
+    /// May be empty.
+    pub note: String,
 }
 
 /// A change of oobd.toml that comes undone unless somebody confirms it.

@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_types))]
 
 pub mod access;
+pub mod alarm;
 pub mod amt;
 pub mod api;
 pub mod bmc;

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 use crate::clock::Timestamp;
 use crate::fact::{
-    CiraTunnel, ConfigTrial, Console, Door, Fact, Guard, Ider, Link, LinkRole, Machine, Owner, Pdu,
-    SerialPort, Uplink, UplinkPhase, Ups,
+    Alarm, CiraTunnel, ConfigTrial, Console, Door, Fact, Guard, Ider, Link, LinkRole, Machine,
+    Owner, Pdu, SerialPort, Uplink, UplinkPhase, Ups,
 };
 
 mod change;
@@ -48,6 +48,8 @@ pub struct State {
     pub cira: BTreeMap<String, CiraTunnel>,
     /// A change of oobd.toml that waits to be confirmed.
     pub config_trial: Option<ConfigTrial>,
+    /// The newest events of severity `error` or worse, and who has seen them, by sequence number.
+    pub alarms: BTreeMap<String, Alarm>,
 }
 
 impl State {
@@ -76,6 +78,8 @@ impl State {
             Fact::IderGone { machine } => self.ider.remove(&machine).is_some(),
             Fact::Cira(cira) => put(&mut self.cira, cira.machine.clone(), cira),
             Fact::CiraGone { machine } => self.cira.remove(&machine).is_some(),
+            Fact::Alarm(alarm) => put(&mut self.alarms, alarm.event.seq.to_string(), alarm),
+            Fact::AlarmGone { seq } => self.alarms.remove(&seq.to_string()).is_some(),
         };
         self.oob = self.working_networks() > 1;
         news

@@ -51,7 +51,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("telnet", &[&["line"]]),
     ("reset", &[&["clock"]]),
     ("machine", &[&["clock"]]),
-    ("fact", &[&["clock", "line", "machine", "reset"]]),
+    ("fact", &[&["clock", "event", "line", "machine", "reset"]]),
     ("ipmi", &[&["clock", "fault", "tcp"]]),
     // WS-Man and redirection of Intel AMT.
     (
@@ -112,6 +112,7 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
     ("mdns", &[DEVICE, &["state"]]),
     // Keeps what the whole board knows for a while.
     ("history", &[DEVICE, &["state"]]),
+    ("alarm", &[DEVICE, &["journal"]]),
     // BMCs of machines.
     // Outlets are read from what the whole board knows.
     (
@@ -172,8 +173,8 @@ const ROOMS: &[(&str, &[&[&str]])] = &[
             DEVICE,
             DOOR,
             &[
-                "api", "bmc", "cira", "console", "control", "history", "ider", "link", "mdns",
-                "plain", "power", "screen", "ssh", "tls", "uplink", "vnc",
+                "alarm", "api", "bmc", "cira", "console", "control", "history", "ider", "link",
+                "mdns", "plain", "power", "screen", "ssh", "tls", "uplink", "vnc",
             ],
         ],
     ),

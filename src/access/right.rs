@@ -20,7 +20,7 @@ pub enum Right<'a> {
     Forward,
     /// Scan, dial, hang up.
     SteerUplinks,
-    /// Leave a remark in the journal.
+    /// Leave a remark in the journal, or say that an event was seen.
     WriteNote,
     /// Have the configuration read again, the guard check now.
     Administer,
@@ -43,7 +43,7 @@ impl<'a> Right<'a> {
     #[must_use]
     pub fn of(command: &'a Command) -> Self {
         match command {
-            Command::WriteNote { .. } => Self::WriteNote,
+            Command::WriteNote { .. } | Command::AcknowledgeEvent { .. } => Self::WriteNote,
             Command::ReloadConfig | Command::CheckGuard => Self::Administer,
             Command::RescanUplink { .. }
             | Command::ListNetworks { scan: true, .. }

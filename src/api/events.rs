@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -36,6 +36,8 @@ pub(super) struct Wanted {
     after: Option<u64>,
     since: Option<Timestamp>,
     newest: Option<u32>,
+    /// Of a list: only this many, the first that fit.
+    first: Option<u32>,
     severity: Option<Severity>,
     source: Option<String>,
     /// `false`: a list of what there is, and no stream.
@@ -50,7 +52,14 @@ pub(super) async fn get(
 ) -> Result<Response, Fault> {
     let resumed = resumed(&headers)?;
     let follow = wanted.follow.unwrap_or(true);
-    let ranged = resumed.is_some() || wanted.after.is_some() || wanted.since.is_some();
+    if follow && wanted.first.is_some() {
+        let text = "first is for lists: follow=false";
+        return Err(Fault::new(StatusCode::BAD_REQUEST, text));
+    }
+    let ranged = resumed.is_some()
+        || wanted.first.is_some()
+        || wanted.after.is_some()
+        || wanted.since.is_some();
     let few = if follow { 0 } else { LISTED };
     let mut query = wire::Query {
         after: resumed.or(wanted.after),
@@ -66,7 +75,8 @@ pub(super) async fn get(
     }
     if !follow {
         query.newest = query.newest.map(|newest| newest.min(MOST_LISTED));
-        return list(&house, &caller, query).await;
+        let most = wanted.first.unwrap_or(MOST_LISTED).min(MOST_LISTED);
+        return list(&house, &caller, query, most).await;
     }
     let listener = Listener::new(house, caller, query);
     let stream = futures::stream::unfold(listener, |mut listener| async move {
@@ -83,13 +93,18 @@ pub(super) fn resumed(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
     let resumed = last_id.and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
     if let (Some(value), None) = (last_id, resumed) {
         let text = format!("{value:?} is no Last-Event-ID of this board");
-        return Err(Fault::new(axum::http::StatusCode::BAD_REQUEST, text));
+        return Err(Fault::new(StatusCode::BAD_REQUEST, text));
     }
     Ok(resumed)
 }
 
-async fn list(house: &House, caller: &Caller, query: wire::Query) -> Result<Response, Fault> {
-    let most = usize::try_from(MOST_LISTED).unwrap_or(usize::MAX);
+async fn list(
+    house: &House,
+    caller: &Caller,
+    query: wire::Query,
+    most: u32,
+) -> Result<Response, Fault> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
     let mut events = Follow::new(&house.control, query);
     let mut listed: Vec<Value> = Vec::new();
     while listed.len() < most

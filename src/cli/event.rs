@@ -29,6 +29,20 @@ pub(super) enum Verb {
         #[arg(required = true, num_args = 1..)]
         text: Vec<String>,
     },
+    /// Tell the others that events were seen; `status` counts those of severity error or worse until then
+    Ack {
+        /// Their sequence numbers, as `event list` shows them
+        #[arg(required = true, value_name = "SEQ")]
+        seqs: Vec<u64>,
+        /// A remark, as in: on it
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        note: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -108,6 +122,14 @@ pub(super) async fn run(
             let text = text.join(" ");
             let note = Command::WriteNote { text };
             return give(&mut client, note, form, face).await;
+        }
+        Verb::Ack { seqs, note } => {
+            for seq in seqs {
+                let note = note.clone();
+                let command = Command::AcknowledgeEvent { seq, note };
+                give(&mut client, command, form, face).await?;
+            }
+            return Ok(());
         }
         Verb::List(filter) => (filter, false),
         Verb::Follow(filter) => (filter, true),

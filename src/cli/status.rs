@@ -74,6 +74,7 @@ pub(super) fn show(state: &State, now: Timestamp, width: usize, color: bool) -> 
     };
     head(&mut screen, state, now);
     problems(&mut screen, state);
+    alarms(&mut screen, state);
     let mut lans = state
         .links
         .values()
@@ -281,6 +282,18 @@ fn guard(state: &State, now: Timestamp) -> Vec<Cell> {
         ));
     }
     cells
+}
+
+fn alarms(screen: &mut Screen, state: &State) {
+    let open = state.alarms.values();
+    let count = open.filter(|one| one.acknowledged.is_none()).count();
+    if count > 0 {
+        let cells = [
+            Cell::new(format!("{count} not acknowledged:"), Tone::Bad),
+            Cell::plain("event list --severity error, event ack"),
+        ];
+        screen.line("Alarms", &cells);
+    }
 }
 
 fn problems(screen: &mut Screen, state: &State) {

@@ -61,6 +61,7 @@ impl Command {
             Self::TrustDevice { owner } => owner.clone(),
             Self::ScanAmt { .. } => "scan".into(),
             Self::ReadUplinkHistory { .. } | Self::ReadSensorHistory { .. } => "history".into(),
+            Self::AcknowledgeEvent { .. } => "alarm".into(),
             Self::ShowCertificate
             | Self::InstallCertificate { .. }
             | Self::RemoveCertificate

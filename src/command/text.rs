@@ -132,6 +132,7 @@ impl fmt::Display for Command {
             Self::ReadSensorHistory { machine } => {
                 write!(f, "read the history of machine {machine}")
             }
+            Self::AcknowledgeEvent { seq, .. } => write!(f, "acknowledge event {seq}"),
             Self::AskAmt { machine, ask } => write!(f, "Intel AMT of machine {machine}: {ask}"),
             Self::TrustDevice { owner } => {
                 write!(

@@ -10,8 +10,10 @@ use crate::command::{Actor, Command, Refusal, Reply};
 use crate::config::{self, Folders, Problem};
 use crate::event::Kind;
 
+use super::follow::Follow;
 use super::rights;
 use super::serve::House;
+use super::wire::Query;
 
 /// Longest note or name that is carried on; the owners have limits of their own.
 const LONGEST_TEXT: usize = 64 * 1024;
@@ -40,15 +42,22 @@ impl House {
         {
             return Outcome::Refused(Refusal::Failed("the note is too long".into()));
         }
+        if let Command::AcknowledgeEvent { seq, .. } = &command
+            && !self.has_event(*seq, person).await
+        {
+            let what = format!("event {seq}");
+            return Outcome::Refused(Refusal::Unknown { what });
+        }
         let actor = Actor::User {
             name: person.name.clone(),
             from: from.to_owned(),
         };
         let said = command.to_string();
-        // A note is an event with its actor itself; a look at what holds no secret is none.
+        // A note or an acknowledgement is an event with its actor itself; a look at what holds no secret is none.
         let told = !matches!(
             command,
             Command::WriteNote { .. }
+                | Command::AcknowledgeEvent { .. }
                 | Command::ListUsers
                 | Command::ShowCertificate
                 | Command::ListNetworks { scan: false, .. }
@@ -78,6 +87,20 @@ impl House {
             Ok(reply) => Outcome::Done(reply),
             Err(refusal) => Outcome::Refused(refusal),
         }
+    }
+
+    /// Is there this event in the journal, and does this person hear of it?
+    async fn has_event(&self, seq: u64, person: &Person) -> bool {
+        let Some(before) = seq.checked_sub(1) else {
+            return false;
+        };
+        let after = Some(before);
+        let query = Query {
+            after,
+            ..Query::default()
+        };
+        let found = Follow::new(self, query).past(person).await;
+        found.is_ok_and(|some| some.iter().flatten().any(|event| event.seq == seq))
     }
 
     /// Everything that is wrong with this text, or with the board's own file and its name. Changes nothing.

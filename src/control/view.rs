@@ -4,6 +4,7 @@
 use crate::access::Person;
 use crate::config::OURS;
 use crate::event::{Event, Kind};
+use crate::fact::Alarm;
 use crate::state::State;
 
 use super::names::names_hidden;
@@ -32,6 +33,8 @@ pub(super) fn state(mut state: State, person: &Person) -> State {
             outlet.feeds.retain(seen);
         }
     }
+    let heard = |alarm: &Alarm| shows(&alarm.event, &Query::default(), person);
+    state.alarms.retain(|_, alarm| heard(alarm));
     state.machines.retain(|name, _| person.sees_machine(name));
     state.ider.retain(|name, _| person.sees_machine(name));
     state

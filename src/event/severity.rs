@@ -107,6 +107,7 @@ impl Kind {
             | Self::ForwardClosed { .. }
             | Self::SignalChanged { .. }
             | Self::DetachStringTyped { .. }
+            | Self::EventAcknowledged { .. }
             | Self::NoteWritten { .. } => Severity::Info,
         }
     }

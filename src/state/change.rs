@@ -79,6 +79,7 @@ impl State {
             ider,
             cira,
             config_trial,
+            alarms,
         } = self;
         let mut changes = Changes(Vec::new());
         changes.one("device", &old.device, device);
@@ -101,6 +102,7 @@ impl State {
         changes.map("ider", &old.ider, ider);
         changes.map("cira", &old.cira, cira);
         changes.one("config_trial", &old.config_trial, config_trial);
+        changes.map("alarms", &old.alarms, alarms);
         changes.0
     }
 }

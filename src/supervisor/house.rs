@@ -22,7 +22,8 @@ use crate::state::Store;
 use crate::tcp::Tunnels;
 use crate::tls::Identity;
 use crate::{
-    api, bmc, console, control, history, ider, link, mdns, plain, power, screen, ssh, uplink, vnc,
+    alarm, api, bmc, console, control, history, ider, link, mdns, plain, power, screen, ssh,
+    uplink, vnc,
 };
 
 /// One owner with all of its configuration: two equal parts need no restart at a reload.
@@ -102,6 +103,8 @@ pub enum Part {
     },
     /// What was measured lately.
     History,
+    /// What somebody should look at.
+    Alarm,
     Ssh {
         ssh: Ssh,
         lan_interface: String,
@@ -224,6 +227,7 @@ pub fn parts(config: &Config) -> Vec<Part> {
         led: config.oob.led.clone(),
     });
     parts.push(Part::History);
+    parts.push(Part::Alarm);
     parts.extend(config.uplinks.iter().cloned().map(|uplink| Part::Uplink {
         uplink,
         oob: config.oob.clone(),
@@ -321,6 +325,7 @@ impl Part {
             Self::Uplink { uplink, .. } => format!("uplink.{}", uplink.name),
             Self::Indicator { .. } => "indicator".into(),
             Self::History => "history".into(),
+            Self::Alarm => "alarm".into(),
             Self::Ssh { .. } => "ssh".into(),
             Self::Https { .. } => "api".into(),
             Self::Control => "control".into(),
@@ -392,6 +397,7 @@ impl Part {
             Self::Uplink { uplink, oob, probe } => boxed(uplink::run(ctx, uplink, oob, probe)),
             Self::Indicator { led } => boxed(uplink::indicator::run(ctx, led, store.watch())),
             Self::History => boxed(history::run(ctx, store.watch())),
+            Self::Alarm => boxed(alarm::run(ctx, journal)),
             Self::Ssh {
                 ssh,
                 lan_interface,

@@ -137,5 +137,10 @@ pub(crate) fn specimens() -> Vec<Kind> {
             called: s("c"),
             told: s("t"),
         },
+        Kind::EventAcknowledged {
+            event: 300,
+            by: s("alice"),
+            note: s("on it"),
+        },
     ]
 }

@@ -53,7 +53,7 @@ ROUTES = {
 M, C = {"machine": "m"}, {"console": "sw"}
 # Least role, whether it takes a grant, and what is asked.
 COMMANDS = {
-    "WriteNote": ("operator", False, {"text": "x"}), **{name: ("administrator", False, None) for name in ("ReloadConfig", "CheckGuard", "GetConfig", "ConfirmConfig", "ListUsers", "RemoveCertificate")},
+    "WriteNote": ("operator", False, {"text": "x"}), "AcknowledgeEvent": ("operator", False, {"seq": 1}), **{name: ("administrator", False, None) for name in ("ReloadConfig", "CheckGuard", "GetConfig", "ConfirmConfig", "ListUsers", "RemoveCertificate")},
     "ShowCertificate": ("readonly", False, None),
     "InstallCertificate": ("administrator", False, {"certificate": "none"}), "RequestCertificate": ("administrator", False, {"names": []}),
     # Of a text that nobody has, so that nothing changes.

@@ -162,6 +162,7 @@ export interface State {
   upses: Record<string, Ups>;
   machines: Record<string, Machine>;
   config_trial: ConfigTrial | null;
+  alarms: Record<string, Alarm>;
 }
 
 export interface BoardEvent {
@@ -170,6 +171,20 @@ export interface BoardEvent {
   severity: Severity;
   source: string;
   text: string;
+  kind: string | { EventAcknowledged?: { event: number; by: string; note: string } };
+}
+
+/** Who has seen an event. */
+export interface Acknowledged {
+  by: string;
+  at: string;
+  note: string;
+}
+
+export interface Alarm {
+  event: Omit<BoardEvent, "text">;
+  text: string;
+  acknowledged: Acknowledged | null;
 }
 
 export interface Me {

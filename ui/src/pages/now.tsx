@@ -25,6 +25,8 @@ export function concerns(now: State): Concern[] {
   const found: Concern[] = [];
   const add = (tone: Tone, text: string, to: string) => found.push({ tone, text, to });
   if (now.guard.sealed === false) add("bad", t("guardOpen", { what: now.guard.open.join(", ") }), "/uplinks");
+  const open = Object.values(now.alarms).filter((one) => !one.acknowledged);
+  if (open.length) add("bad", t("openAlarms", { n: open.length }), "/events");
   if (now.config_problems.length) add("bad", t("configRefused", { n: now.config_problems.length }), "/more");
   const near = lan(now);
   if (near.tone === "bad" || near.tone === "warn") add(near.tone, near.text, "/uplinks");
