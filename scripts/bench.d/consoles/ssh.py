@@ -91,7 +91,7 @@ class Ssh:
         while True:
             got = self.lib.ssh_channel_read_nonblocking(self.channel, self.buffer, CHUNK, 0)
             if got > 0:
-                data.append(self.buffer.raw[:got])
+                data.append(ctypes.string_at(self.buffer, got))
                 continue
             if got not in (0, AGAIN):
                 raise Closed(self.lib.ssh_get_error(self.session).decode(errors="replace"))
