@@ -1,6 +1,7 @@
 """What a system says of its consoles is so: its serial console by a WebSocket library and by OpenSSH, its screen by VNC, all of them
 found in the resource and nowhere else."""
 import base64
+import json
 import socket
 
 import pytest
@@ -9,7 +10,7 @@ from board import in_namespace, wait_for
 from redfish_kit import peers
 from redfish_rack_kit import Rack, redfishtool, sushy
 from redfish_service_kit import PEOPLE, users
-from ssh_kit import PASSWORD, Operator
+from ssh_kit import PASSWORD, Device, Operator
 
 CONSOLES = "".join(f'[console.{name}]\nsol = {{ machine = "{name}" }}\n{more}' for name, more in (("db1", "telnet = 2001\n"), ("pc", "")))
 
@@ -20,8 +21,11 @@ def rack(tmp_path, make_board):
     house = Rack(tmp_path, make_board)
     house.operator = Operator(tmp_path, house.lan.board)
     house.users = users({**PEOPLE, "alice": f'role = "administrator"\nkeys = ["{house.operator.public}"]'})
-    yield house.run(more=CONSOLES, pc='vnc = { port = 5901, password = "s3cr3t!w" }\n')
+    house.device = Device()
+    port = f'[console.sw]\nserial = {{ port = "{house.device.path}", line = "9600e7" }}\n'
+    yield house.run(more=CONSOLES + port, pc='vnc = { port = 5901, password = "s3cr3t!w" }\n')
     house.close()
+    house.device.close()
 
 
 def shown(rack, name, what, user="alice"):
@@ -171,5 +175,8 @@ print("done")
     for name in ("db1", "db2"):
         told = redfishtool(rack, "Chassis", "-I", name, "Sensors")
         assert "FAN" in told.upper(), told
-    # Consoles of machines are no ports of the board.
-    assert '"Members@odata.count": 0' in redfishtool(rack, "Managers", "-I", "oob", "SerialInterfaces")
+    # A port of the board with its line settings; consoles of machines are none.
+    ports = json.loads(redfishtool(rack, "Managers", "-I", "oob", "SerialInterfaces", "list"))
+    assert [one["Id"] for one in ports["Members"]] == ["sw"], ports
+    port = json.loads(redfishtool(rack, "Managers", "-I", "oob", "SerialInterfaces", "-i", "sw"))
+    assert [port[name] for name in ("BitRate", "DataBits", "Parity", "StopBits")] == ["9600", "7", "Even", "1"], port

@@ -1,5 +1,6 @@
 """Accounts and firmware settings by Ansible, sushy and redfishtool, and everything that Ansible can ask of us."""
 import contextlib
+import functools
 import json
 
 import pytest
@@ -8,7 +9,7 @@ from machine_kit import FAST
 from redfish_bmc import Bmc
 from redfish_kit import peers
 from redfish_rack_kit import Rack, play, redfishtool, sushy
-from redfish_service_kit import House, Service
+from redfish_service_kit import House, Service, hold_by_schema, validators
 from ssh_kit import PASSWORD
 
 NEW, NEWER, NEWEST = "a new password", "a newer password", "the newest password"
@@ -46,12 +47,66 @@ def test_ansible_reads_everything_there_is(rack):
         assert rack.service.call("GET", f"/Systems/{name}/Bios").status == 404
 
 
+def test_redfishtool_reads_everything_there_is(rack):
+    tool = functools.partial(redfishtool, rack)
+    for words in ("root", "versions", "odata", "Systems list", "Systems collection", "Chassis list", "Chassis collection", "Managers list", "Managers collection",
+                  "AccountService get", "AccountService Roles list", "AccountService Accounts list", "SessionService get", "SessionService Sessions list",
+                  "Managers -I oob get", "Managers -I oob NetworkProtocol", "Managers -I oob EthernetInterfaces list",
+                  "Managers -I oob SerialInterfaces list", "Managers -I oob Logs list"):
+        assert tool(*words.split()), words
+    for name in ("db1", "db2", "pc"):
+        for words in ("get", "list", "Logs list"):
+            assert name in tool("Systems", "-I", name, *words.split()), (name, words)
+        # No controller tells these, and nobody makes them up.
+        for words in ("Processors", "EthernetInterfaces", "SimpleStorage", "setIndicatorLed Off"):
+            said = tool("Systems", "-I", name, *words.split(), fails=True)
+            assert "does not have" in said, said
+        for words in ("Power", "Thermal"):
+            tool("Chassis", "-I", name, words, fails=name == "pc")
+    # Accounts: whatever it can do with them but what oobd.toml has no word for.
+    tool("AccountService", "adduser", "joe", NEW, "Operator")
+    assert '"Enabled": true' in tool("AccountService", "useradmin", "joe", "enable")
+    tool("AccountService", "useradmin", "joe", "unlock")
+    tool("AccountService", "useradmin", "joe", "disable", fails=True)
+    tool("AccountService", "setusername", "joe", "jim", fails=True)
+    tool("AccountService", "deleteuser", "joe")
+    assert "joe" not in tool("AccountService", "Accounts", "list")
+    begun = json.loads(tool("SessionService", "login"))
+    assert begun["SessionLocation"] in tool("SessionService", "Sessions", "list")
+    tool("SessionService", "logout", "-i", begun["SessionId"])
+    assert begun["SessionLocation"] not in tool("SessionService", "Sessions", "list")
+
+
+def db3(house, stack):
+    """A controller with settings of the firmware, at the board's loopback, and db3 in oobd.toml."""
+    bmc = in_namespace(f"/run/netns/{house.lan.board}", lambda: stack.enter_context(Bmc()))
+    return bmc, f'[machine.db3]\nredfish = {{ url = "{bmc.url}", username = "root", password = "calvin" }}\n{FAST}'
+
+
+def test_every_resource_of_every_kind_of_machine_is_what_its_schema_says(tmp_path, make_board):
+    peers()
+    validators()
+    house = Rack(tmp_path, make_board)
+    with contextlib.ExitStack() as stack:
+        stack.callback(house.close)
+        _, more = db3(house, stack)
+        consoles = "".join(f'[console.{name}]\nsol = {{ machine = "{name}" }}\n' for name in ("db1", "pc"))
+        house.run(more=more + consoles)
+        house.phase("up", "db3")
+        for name in ("db2", "pc"):
+            done = house.service.call("POST", f"/Systems/{name}/VirtualMedia/Cd/Actions/VirtualMedia.InsertMedia", {"Image": "rescue.iso"})
+            assert done.status == 204, done.body
+        # A screen without a port of its own: VNC's protocol by the native WebSocket alone.
+        assert house.service.get("/Systems/pc")["GraphicalConsole"] == {
+            "ServiceEnabled": True, "MaxConcurrentSessions": 32, "ConnectTypesSupported": ["OEM"], "Port": 443}
+        hold_by_schema(house, at_least=2500)
+
+
 def test_firmware_settings_are_staged_by_sushy_and_ansible(house):
     peers()
     with contextlib.ExitStack() as stack:
-        # Its socket is the board's loopback, whoever serves it.
-        bmc = in_namespace(f"/run/netns/{house.lan.board}", lambda: stack.enter_context(Bmc()))
-        house.start(f'[machine.db3]\nredfish = {{ url = "{bmc.url}", username = "root", password = "calvin" }}\n{FAST}')
+        bmc, section = db3(house, stack)
+        house.start(section)
         house.phase("up", "db3")
         house.service = Service(house)
         said = sushy(house, """
