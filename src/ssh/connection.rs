@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use russh::Disconnect;
 use russh::server::run_stream;
+use tokio::io::BufReader;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,8 @@ use super::login::Login;
 
 /// Time to sign in, from accept on.
 const GRACE: Duration = Duration::from_secs(60);
+/// A key or a line as a packet, a few times over.
+const READ: usize = 1024;
 /// Time for a client to show what restores its terminal.
 const SCREEN_TIME: Duration = Duration::from_millis(300);
 /// Time for the goodbye to reach the client before the connection is cut.
@@ -59,6 +62,8 @@ pub(super) async fn serve(
     let (standing, mut watching) = watch::channel(Standing::Stranger);
     let client = Client::new(house.clone(), peer, standing, cut.clone(), console);
     let sever_at_end = severed.drop_guard();
+    // A packet is read as a head and a rest: together from here.
+    let stream = BufReader::with_capacity(READ, stream);
     let begun = timeout(GRACE, run_stream(house.config.clone(), stream, client)).await;
     let mut session = match begun {
         Ok(Ok(session)) => session,

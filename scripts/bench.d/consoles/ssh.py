@@ -86,15 +86,16 @@ class Ssh:
         return sent
 
     def recv(self):
-        """All that is there: what libssh has taken off the socket, no descriptor tells of."""
+        """All that is there: libssh takes all whole packets off the socket before it answers, and says less than asked where no more is left."""
         data = []
         while True:
             got = self.lib.ssh_channel_read_nonblocking(self.channel, self.buffer, CHUNK, 0)
             if got > 0:
                 data.append(ctypes.string_at(self.buffer, got))
-                continue
-            if got not in (0, AGAIN):
+            elif got not in (0, AGAIN):
                 raise Closed(self.lib.ssh_get_error(self.session).decode(errors="replace"))
+            if got == CHUNK:
+                continue
             if not data and self.lib.ssh_channel_is_eof(self.channel):
                 return None
             return b"".join(data)

@@ -42,7 +42,7 @@ class Raw:
             return 0
 
     def read(self):
-        """What lies in the socket; TLS may hold a record that no poll tells of, so it is read to its end."""
+        """What lies in the socket; of a record that TLS has opened no poll tells, so it is read to its end."""
         data = b""
         while True:
             try:
@@ -53,9 +53,9 @@ class Raw:
                 return data or None
             if not piece:
                 return data or None
-            if not isinstance(self.socket, ssl.SSLSocket):
-                return piece
             data += piece
+            if not isinstance(self.socket, ssl.SSLSocket) or not self.socket.pending():
+                return data
 
     def recv(self):
         return self.read()
