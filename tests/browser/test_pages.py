@@ -24,6 +24,25 @@ def test_every_page_is_in_order(visit, size, scheme):
         one.picture(f"{name}-{scheme}").accessible()
 
 
+@pytest.mark.parametrize("width, height", [(640, 400), (320, 568)])
+def test_nothing_is_cut_off_at_twice_the_size(visit, width, height):
+    """A desktop at 200 %, and the narrowest that WCAG asks for; nothing has to be scrolled sideways."""
+    one = visit("desktop", color_scheme="dark").sign_in().sees("Latest events")
+    one.page.set_viewport_size({"width": width, "height": height})
+    for name, path in {**PAGES, "config": "/more/config", "users": "/more/users", "certificate": "/more/certificate"}.items():
+        one.go(path)
+        expect(one.page.locator("main h1")).to_be_attached()
+        one.page.wait_for_load_state("load")
+        if name == "console":
+            one.shows("core-switch#")
+            box = one.page.locator(".xterm-screen").bounding_box()
+            assert box["height"] >= 100, f"the terminal is {box['height']} pixels high"
+        expect(one.page.get_by_text("There is no such page.")).to_have_count(0)
+        one.picture(f"zoom-{name}-{width}").accessible()
+    one.go("/nowhere").sees("There is no such page.").page.get_by_role("main").get_by_role("link", name="Now").click()
+    one.sees("Latest events")
+
+
 def test_a_wrong_password_is_told_and_no_page_is_shown(visit):
     one = visit().sign_in(password="guess", path="/more")
     expect(one.page.get_by_role("alert")).not_to_be_empty()

@@ -53,7 +53,14 @@ function page(parts: string[]): VNode {
       if (name === "config" || name === "users" || name === "certificate") return <Settings key={name} name={name} />;
       return <More />;
     default:
-      return <h1 tabIndex={-1}>{t("notFound")}</h1>;
+      return (
+        <>
+          <h1 tabIndex={-1}>{t("notFound")}</h1>
+          <p>
+            <Go to="/">{t("now")}</Go>
+          </p>
+        </>
+      );
   }
 }
 

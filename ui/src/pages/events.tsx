@@ -51,7 +51,7 @@ export function EventList({ events }: { events: BoardEvent[] }) {
           <div>
             <p>{event.text}</p>
             <small>
-              <Time at={event.at} /> · {event.severity} · {event.source}
+              <Time at={event.at} /> · {t(event.severity)} · {event.source}
             </small>
             {SEVERITIES.indexOf(event.severity) <= WARNING || seen.has(event.seq) ? (
               <Seen event={event} seen={seen.get(event.seq)} />
@@ -180,7 +180,9 @@ export function Events() {
             }}
           >
             {SEVERITIES.map((one) => (
-              <option key={one}>{one}</option>
+              <option key={one} value={one}>
+                {t(one)}
+              </option>
             ))}
           </select>
         </label>

@@ -83,7 +83,7 @@ function pdus(now: State) {
         to={`/pdu/${one.name}`}
         mark={one.phase === "up" ? "good" : one.phase === "unknown" ? "idle" : "bad"}
         title={one.name}
-        end={`${t("on")} ${on}/${one.outlets.length}`}
+        end={t("onOf", { n: on, all: one.outlets.length })}
       >
         {one.phase === "up" ? one.kind : one.why || t(DEVICES[one.phase])}
       </Row>

@@ -82,7 +82,13 @@ function Verbs({ name, is, moving, verbs, action, feeds, ask }: Props) {
         <div class="row verbs">
           {verbs.map((verb) =>
             verb === "On" ? (
-              <button type="button" key={verb} disabled={running || is === "On"} onClick={() => act(verb)}>
+              <button
+                type="button"
+                key={verb}
+                class={is === "Off" ? "main" : ""}
+                disabled={running || is === "On"}
+                onClick={() => act(verb)}
+              >
                 {verbWord(verb)}
               </button>
             ) : (
