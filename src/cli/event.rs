@@ -21,7 +21,7 @@ use super::{Form, give};
 pub(super) enum Verb {
     /// What happened, oldest first
     List(Filter),
-    /// What happens, as it happens, after the newest ten
+    /// The newest events, and then what happens as it happens
     Follow(Filter),
     /// Write a remark into the journal; prints its sequence number once it is on flash
     Note {
@@ -29,12 +29,12 @@ pub(super) enum Verb {
         #[arg(required = true, num_args = 1..)]
         text: Vec<String>,
     },
-    /// Tell the others that events were seen; `status` counts those of severity error or worse until then
+    /// Acknowledge events: the others see who has seen them; `status` counts errors until somebody has
     Ack {
         /// Their sequence numbers, as `event list` shows them
         #[arg(required = true, value_name = "SEQ")]
         seqs: Vec<u64>,
-        /// A remark, as in: on it
+        /// A note for the others, as in "on it"
         #[arg(
             long,
             value_name = "TEXT",
@@ -53,7 +53,7 @@ pub(super) struct Filter {
     /// Only those after this sequence number
     #[arg(long, value_name = "SEQ", conflicts_with = "since")]
     after: Option<u64>,
-    /// Only this many, the newest [default: 50 without --since and --after]
+    /// Only this many, the newest [without --since and --after: 50, and 10 before what follows]
     #[arg(long, short = 'n', value_name = "N")]
     newest: Option<u32>,
     /// Only this severe or more

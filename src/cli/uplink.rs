@@ -46,7 +46,7 @@ pub(super) enum Verb {
         /// As oobd.toml names it
         name: String,
     },
-    /// Give it back to its mode
+    /// Undo `up` and `down`: it comes and goes as its mode says
     Auto {
         /// As oobd.toml names it
         name: String,

@@ -22,12 +22,14 @@ pub(super) enum Verb {
     Set(Settings),
     /// Take a user out of oobd.toml
     Remove {
+        /// As oobd.toml names them
         name: String,
         #[command(flatten)]
         wait: Wait,
     },
     /// Give a user another password
     Password {
+        /// As oobd.toml names them
         name: String,
         #[command(flatten)]
         wait: Wait,
@@ -36,6 +38,7 @@ pub(super) enum Verb {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Settings {
+    /// What they sign in as, and their name in oobd.toml
     name: String,
     /// administrator, operator or readonly
     #[arg(long)]

@@ -79,6 +79,7 @@ pub(super) enum Verb {
     Bios {
         /// As oobd.toml names it
         name: String,
+        /// Settings and values as `machine bios NAME` shows them
         #[arg(value_name = "KEY=VALUE")]
         settings: Vec<String>,
     },
