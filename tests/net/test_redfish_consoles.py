@@ -82,6 +82,12 @@ def test_the_websocket_of_a_system_is_its_console(rack):
         assert b"{" not in second.seen and b"{" not in first.seen
         second.close()
         first.close()
+        # The same in the service of this one machine.
+        one = rack.service.get(f"/machine/{name}/redfish/v1/Systems/{name}")["SerialConsole"]["WebSocket"]["ConsoleURI"]
+        assert one == f"/machine/{name}{web['ConsoleURI']}"
+        third = Terminal(rack, one, Authorization=basic())
+        third.sees(b"and as text;")
+        third.close()
     # The system has none, and nothing is promised.
     assert "SerialConsole" not in rack.service.get("/Systems/db2")
 

@@ -158,6 +158,37 @@ def test_passwords_are_changed_by_ansible_redfishtool_and_whoever_proves_to_be_t
     assert signs_in("carol", NEWEST)
 
 
+def test_ansible_keeps_accounts_and_sessions(house):
+    peers()
+    house.run()
+
+    def account(verb, fails=False, **words):
+        told = play(house, "redfish_command", category="Accounts", command=verb, account_username="dave", **words)
+        assert bool(told.get("failed")) == fails, (verb, told)
+        return told.get("changed")
+
+    assert account("AddUser", account_password=PASSWORD, account_roleid="ReadOnly")
+    assert account("UpdateUserRole", account_roleid="Operator") and not account("UpdateUserRole", account_roleid="Operator")
+    assert not account("EnableUser")
+    # oobd.toml has no word for these.
+    account("DisableUser", fails=True)
+    account("UpdateUserName", account_updatename="david", fails=True)
+    told = play(house, "redfish_info", category="Accounts", command="ListUsers")["redfish_facts"]["user"]["entries"]
+    assert {one["UserName"]: one["RoleId"] for one in told} == {
+        "alice": "Administrator", "bob": "Operator", "eve": "ReadOnly", "dave": "Operator"}
+    assert account("DeleteUser") and not account("DeleteUser")
+
+    def session(verb, **words):
+        told = play(house, "redfish_command", category="Sessions", command=verb, **words)
+        assert not told.get("failed"), (verb, told)
+        return told
+
+    token = session("CreateSession")["session"]["token"]
+    assert house.service.call("GET", "/Systems", token=token).status == 200
+    session("ClearSessions")
+    assert house.service.call("GET", "/Systems", token=token).status == 401
+
+
 def test_a_session_alone_does_not_change_a_password_by_the_action(house):
     house.run()
     service = house.service
