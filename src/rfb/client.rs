@@ -37,6 +37,8 @@ pub struct Client {
     /// What is to be sent.
     said: Vec<u8>,
     resized: bool,
+    /// An update is whole and the next one not asked for; does that have to be the whole screen?
+    owes: Option<bool>,
 }
 
 impl Default for Client {
@@ -48,6 +50,7 @@ impl Default for Client {
             inflate: Inflate::default(),
             said: Vec::new(),
             resized: false,
+            owes: None,
         }
     }
 }
@@ -193,6 +196,19 @@ impl Client {
         Ok(())
     }
 
+    /// Is it time to [`Client::go_on`]?
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.owes.is_some()
+    }
+
+    /// Asks for the next update, once the one before is whole.
+    pub fn go_on(&mut self, frame: &Frame) {
+        if let Some(whole) = self.owes.take() {
+            self.ask(!whole, frame);
+        }
+    }
+
     /// Asks for a corner of the screen, changed or not: a machine that is there answers.
     pub fn look(&mut self, frame: &Frame) {
         let (width, height) = frame.size();
@@ -246,8 +262,8 @@ impl Client {
     ) -> Result<Option<bool>, Bad> {
         if left == 0 {
             self.stage = Stage::Running;
-            let whole = !std::mem::take(&mut self.resized);
-            self.ask(whole, frame);
+            let whole = std::mem::take(&mut self.resized) || self.owes == Some(true);
+            self.owes = Some(whole);
             return Ok(Some(true));
         }
         let (Some(x), Some(y), Some(width), Some(height)) =

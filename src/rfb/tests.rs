@@ -163,8 +163,10 @@ fn a_screen_is_drawn_however_the_network_cuts_it() {
         let mut answers = Vec::new();
         for piece in said.chunks(size) {
             updates += client.feed(piece, &mut frame).unwrap();
+            client.go_on(&frame);
             answers.extend(client.said());
         }
+        assert!(!client.is_done());
         assert_eq!((updates, frame.size()), (2, (800, 600)));
         assert_eq!(row(&frame, 0, 0, 3), [RED, BLUE, 0]);
         assert_eq!(row(&frame, 63, 1, 5), [0, RED, RED, RED, 0]);
@@ -190,6 +192,8 @@ fn another_size_is_asked_for_as_a_whole() {
         .feed(&update(&[(0, 0, 3840, 2160, -223, vec![])]), &mut frame)
         .unwrap();
     assert_eq!(frame.size(), (3840, 2160));
+    assert!(client.is_done());
+    client.go_on(&frame);
     let said = client.said();
     // Too many pixels for sixteen bits each.
     assert_eq!(said[4..20], Format::RGB332.encode());

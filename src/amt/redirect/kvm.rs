@@ -21,6 +21,9 @@ const BEAT: Duration = Duration::from_secs(5);
 /// then says nothing for so long, is gone. An unchanged screen is none.
 const LOOK: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(45);
+/// A screen that changes all the time is asked for the next picture after so long: more of them nobody sees, and each is two million
+/// pixels to draw. One that shows something for the first time in a while is asked again at once.
+const FRAME: Duration = Duration::from_millis(40);
 /// Bytes for the machine that may wait; past that keys are dropped.
 const BACKLOG: usize = 16 * 1024;
 
@@ -30,6 +33,7 @@ pub struct Kvm {
     session: Session,
     client: Client,
     next_beat: Instant,
+    next_frame: Instant,
     /// When it last said something, and whether it owes us a look since.
     heard: Instant,
     looked: bool,
@@ -49,6 +53,7 @@ impl Kvm {
             session,
             client: Client::default(),
             next_beat: Instant::now() + BEAT,
+            next_frame: Instant::now() + FRAME,
             heard: Instant::now(),
             looked: false,
             shows: false,
@@ -87,8 +92,13 @@ impl Kvm {
     pub async fn turn(&mut self, picture: &Picture) -> Result<(), Error> {
         poll_fn(|context| {
             loop {
-                if self.next_beat <= Instant::now() {
-                    self.next_beat = Instant::now() + BEAT;
+                let now = Instant::now();
+                if self.client.is_done() && self.next_frame <= now {
+                    self.next_frame = now + FRAME;
+                    self.client.go_on(&picture.lock());
+                }
+                if self.next_beat <= now {
+                    self.next_beat = now + BEAT;
                     self.client.keep_alive();
                     if let Some(error) = self.look(picture) {
                         return Poll::Ready(Err(error));
@@ -98,7 +108,9 @@ impl Kvm {
                     Poll::Ready(Ok(0)) => {}
                     Poll::Ready(drawn) => return Poll::Ready(drawn.map(drop)),
                     Poll::Pending => {
-                        self.timer.as_mut().reset(self.next_beat);
+                        let frame = self.client.is_done().then_some(self.next_frame);
+                        let wake = frame.map_or(self.next_beat, |at| at.min(self.next_beat));
+                        self.timer.as_mut().reset(wake);
                         if self.timer.as_mut().poll(context).is_pending() {
                             return Poll::Pending;
                         }
