@@ -397,7 +397,8 @@ mod tests {
     #[tokio::test]
     async fn right_passwords_at_once_wait_for_their_turn() {
         let directory = Directory::new(&[alice()]);
-        let tries = (0..24).map(|_| directory.check_password("alice", "rescue me", HERE));
+        // A debug build on a busy machine hashes one a second; they are to be through within HASHER_LIMIT.
+        let tries = (0..8).map(|_| directory.check_password("alice", "rescue me", HERE));
         let outcomes = futures::future::join_all(tries).await;
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     }
