@@ -218,7 +218,9 @@ pub(super) async fn read_other(file: &Path, face: &mut Face) -> Result<String, F
     let read = spawn_blocking(move || config::store::read_text(&path)).await;
     let read = read.map_err(|_| Failure::Other("reading it failed".into()))?;
     read.map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        // Of the file as a whole: what to write into it is of no help.
+        let said = problems.into_iter().map(|problem| problem.message);
+        let lines: Vec<String> = said.collect();
         Failure::Other(lines.join("\n"))
     })
 }

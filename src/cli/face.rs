@@ -150,6 +150,9 @@ impl Face {
     }
 }
 
+/// What a verb `list` shows.
+const LISTED: [&str; 6] = ["console", "machine", "uplink", "pdu", "ups", "event"];
+
 /// Why a command failed; decides the exit code.
 #[derive(Debug)]
 pub enum Failure {
@@ -193,6 +196,12 @@ impl Failure {
             | Self::Denied(text)
             | Self::Late(text)
             | Self::Other(text) => Some(text.clone()),
+            Self::Refused(refusal @ Refusal::Unknown { what }) => {
+                let listed = |noun: &&str| LISTED.contains(noun);
+                let noun = what.split(' ').next().filter(listed);
+                let hint = noun.map(|noun| format!("; `{noun} list` shows them"));
+                Some(format!("{refusal}{}", hint.unwrap_or_default()))
+            }
             Self::Refused(refusal) => Some(refusal.to_string()),
             Self::Silent | Self::Unconfirmed => None,
         }

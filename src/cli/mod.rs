@@ -156,8 +156,9 @@ pub async fn run<C: Connect + Send>(args: Vec<String>, connect: C, face: &mut Fa
         Ok(()) => 0,
         Err(failure) => {
             if let Some(sentence) = failure.sentence() {
-                let sentence = table::harmless(&sentence);
-                face.say(&format!("oobctl: {sentence}\n")).await;
+                let lines: Vec<String> = sentence.lines().map(table::harmless).collect();
+                // Set in, for a text of somebody else's must not look like a line of ours.
+                face.say(&format!("oobctl: {}\n", lines.join("\n  "))).await;
             }
             failure.code()
         }

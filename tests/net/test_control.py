@@ -102,6 +102,20 @@ def test_what_is_printed(board):
     assert "complete -F" in board.ctl("completion", "bash").stdout
 
 
+def test_what_went_wrong_is_told_for_a_person(board):
+    for words, code, said in (
+            (["user", "add", "bob"], 1, ["`role` is missing", "could never sign in"]),
+            (["certificate", "install", "/nowhere.pem"], 1, ["oobctl: there is no file /nowhere.pem"]),
+            (["uplink", "scan", "x"], 1, ["oobctl: there is no uplink x; `uplink list` shows them"]),
+            (["console", "show", "x"], 1, ["oobctl: there is no console x; `console list` shows them"]),
+            (["pdu", "read", "x\n\033[2J"], 1, ["oobctl: there is no pdu x", "\\u{1b}[2J"])):
+        done = board.ctl(*words, check=False)
+        lines = done.stderr.rstrip("\n").split("\n")
+        assert (done.returncode, len(lines)) == (code, len(said)), done
+        assert all(part in line for part, line in zip(said, lines)), lines
+        assert all(line.startswith("  ") for line in lines[1:]), lines
+
+
 def test_a_note_is_on_flash_when_its_number_is_printed(board):
     number = int(board.ctl("event", "note", "before", "the", "fall").stdout)
     board.process.send_signal(signal.SIGKILL)
