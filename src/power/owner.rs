@@ -35,6 +35,9 @@ struct Run {
     intent: Option<Durable>,
 }
 
+/// Takes a number of the book, whose page is written by it.
+type Numbering = Box<dyn FnOnce(&mut Book) -> u64 + Send + Sync>;
+
 struct Owner {
     context: Context,
     pdu: Pdu,
@@ -45,6 +48,8 @@ struct Owner {
     book: Book,
     /// A page of the book on its way to the flash; [`Owner::book_done`] takes it in.
     page: Option<JoinHandle<(Book, u64)>>,
+    /// The next page of it, which a number that was given out needs.
+    unwritten: Option<Numbering>,
     health: Health,
     runs: Vec<Run>,
     /// What came of the last verb on each outlet.
@@ -82,6 +87,7 @@ pub(super) async fn run(
         worker,
         book,
         page: None,
+        unwritten: None,
         health: Health::new(pdu.poll),
         runs: Vec::new(),
         ended: BTreeMap::new(),

@@ -150,6 +150,7 @@ impl Owner {
             action,
         });
         let intent = intent.await;
+        self.write_down();
         let mut act = Act::new(verb, from, self.rules());
         if !reads && self.is_there(&outlet, Instant::now()) {
             act.needs_no_look();
@@ -174,8 +175,10 @@ impl Owner {
     }
 
     /// A number for a new action, whose outcome is owed from now on. Without flash it is good for this boot. It may be there before
-    /// the page is: [`Owner::book_done`] waits for that, and comes before anything is asked of the device.
+    /// the page is: [`Owner::begin`] has that written beside the intent, [`Owner::book_done`] waits for it, and comes before
+    /// anything is asked of the device.
     pub(super) async fn number(&mut self, outlets: Vec<String>, verb: Verb, by: String) -> u64 {
+        self.book_done().await;
         let begin = move |book: &mut Book| {
             let (number, stored) = book.begin(&outlets, verb, &by);
             if let Err(error) = stored {
@@ -183,16 +186,24 @@ impl Owner {
             }
             number
         };
-        let page = self.on_book(begin).await;
         if let Some(number) = self.book.spare() {
-            self.page = Some(page);
+            self.unwritten = Some(Box::new(begin));
             return number;
         }
-        self.taken_in(page).await
+        self.with_book(begin).await
+    }
+
+    /// Puts a number that was given out on its way to the flash. The journal has its intent before: both are awaited, and it is
+    /// the thread that is woken last that begins last.
+    fn write_down(&mut self) {
+        if let Some(begin) = self.unwritten.take() {
+            self.page = Some(self.spawn(begin));
+        }
     }
 
     /// Nothing of the book is on its way to the flash any more.
     pub(super) async fn book_done(&mut self) {
+        self.write_down();
         if let Some(page) = self.page.take() {
             self.taken_in(page).await;
         }
@@ -234,6 +245,13 @@ impl Owner {
         work: impl FnOnce(&mut Book) -> T + Send + 'static,
     ) -> JoinHandle<(Book, T)> {
         self.book_done().await;
+        self.spawn(work)
+    }
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Book) -> T + Send + 'static,
+    ) -> JoinHandle<(Book, T)> {
         let mut book = self.book.clone();
         tokio::task::spawn_blocking(move || {
             let answer = work(&mut book);
