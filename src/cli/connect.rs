@@ -48,6 +48,9 @@ impl Connected {
 
 /// Opens the way to a board; at most once, and only for commands that need it.
 pub trait Connect {
+    /// Is this a program that a shell calls? Completions are for such a one; a board's own sessions have no part of them.
+    const OF_A_SHELL: bool;
+
     /// # Errors
     /// Why there is none; it decides the exit status.
     fn connect(
@@ -62,6 +65,8 @@ pub trait Connect {
 pub struct Outside;
 
 impl Connect for Outside {
+    const OF_A_SHELL: bool = true;
+
     async fn connect(self, target: Target, face: &mut Face) -> Result<Connected, Failure> {
         match target {
             Target::Socket(path) => {

@@ -195,6 +195,11 @@ async fn carry_out<C: Connect + Send>(
     };
     match args.noun {
         Noun::Password => return password::run(form, face).await,
+        Noun::Completion(_) | Noun::Complete(_) if !C::OF_A_SHELL => {
+            return Err(Failure::Usage(
+                "completions are for a shell: install oobctl where it runs".into(),
+            ));
+        }
         Noun::Completion(shell) => return completion::run(&shell, face).await,
         Noun::Complete(typed) => {
             let here = (args.board, args.socket);

@@ -142,6 +142,8 @@ async fn carry_out(
 struct Inside(DuplexStream);
 
 impl Connect for Inside {
+    const OF_A_SHELL: bool = false;
+
     async fn connect(self, _: Target, _: &mut Face) -> Result<Connected, Failure> {
         Ok(Connected::new(Box::new(self.0)))
     }

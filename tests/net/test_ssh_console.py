@@ -314,6 +314,8 @@ def test_commands_run_with_the_rights_of_the_user(house):
     assert follow.stdout.readline().startswith(b"{")
     follow.kill()
     follow.wait()
+    done = one.operator.ssh("alice", "completion", "bash")
+    assert done.returncode == 2 and b"for a shell" in done.stderr, done
 
 
 def test_what_is_not_there_is_refused(house):
