@@ -28,9 +28,11 @@ mod uplink;
 mod ups;
 mod user;
 
+use std::future::ready;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use futures::future::{BoxFuture, FutureExt};
 
 pub use client::{Link, Stream};
 pub use connect::{Connect, Connected, Outside, Target};
@@ -183,6 +185,27 @@ async fn explain(error: &clap::Error, face: &mut Face) -> u8 {
     }
 }
 
+/// What completes words for a shell. Chosen before there is a future, so that a program without it has none of its code.
+fn complete<'a, C: Connect + Send + 'a>(
+    noun: Noun,
+    here: (Board, PathBuf),
+    connect: C,
+    face: &'a mut Face,
+) -> BoxFuture<'a, Result<(), Failure>> {
+    if !C::OF_A_SHELL {
+        let why = "completions are for a shell: install oobctl where it runs";
+        return ready(Err(Failure::Usage(why.into()))).boxed();
+    }
+    async move {
+        match noun {
+            Noun::Completion(shell) => completion::run(&shell, face).await,
+            Noun::Complete(typed) => completion::names(&typed, here, connect, face).await,
+            _ => Ok(()),
+        }
+    }
+    .boxed()
+}
+
 async fn carry_out<C: Connect + Send>(
     args: Args,
     connect: C,
@@ -195,15 +218,9 @@ async fn carry_out<C: Connect + Send>(
     };
     match args.noun {
         Noun::Password => return password::run(form, face).await,
-        Noun::Completion(_) | Noun::Complete(_) if !C::OF_A_SHELL => {
-            return Err(Failure::Usage(
-                "completions are for a shell: install oobctl where it runs".into(),
-            ));
-        }
-        Noun::Completion(shell) => return completion::run(&shell, face).await,
-        Noun::Complete(typed) => {
+        noun @ (Noun::Completion(_) | Noun::Complete(_)) => {
             let here = (args.board, args.socket);
-            return completion::names(&typed, here, connect, face).await;
+            return complete(noun, here, connect, face).await;
         }
         Noun::Config(config::Verb::Check(check))
             if check.is_of_file() && args.board.host.is_none() =>
