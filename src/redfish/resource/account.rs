@@ -1,6 +1,7 @@
 //! The account service and the accounts: the users of oobd.toml, or the administrator of first boot. Never shows a password or a
 //! key.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -72,13 +73,19 @@ pub(in super::super) fn list(call: &Call) -> Result<Value, Wrong> {
     Ok(super::collection("Accounts", members))
 }
 
-pub(in super::super) async fn show(call: &Call) -> Result<Answer, Wrong> {
+/// The account of the address, if the caller may know of it.
+fn meant(call: &Call) -> Result<Arc<Person>, Wrong> {
     let name = call.id(0);
     let person = call.house.access.person(name);
     let person = person.ok_or_else(|| call.missing())?;
     if !seen(call, name)? {
         return Err(Wrong::forbidden());
     }
+    Ok(person)
+}
+
+pub(in super::super) async fn show(call: &Call) -> Result<Answer, Wrong> {
+    let person = meant(call)?;
     let must_change = api::must_change(&call.house, &person).await;
     Ok(Answer::Shown(value(&person, must_change)))
 }
@@ -258,11 +265,7 @@ pub(in super::super) async fn create(call: &Call) -> Result<Answer, Wrong> {
 /// An administrator changes role and password of anybody, everybody else their own password.
 pub(in super::super) async fn change(call: &Call) -> Result<Answer, Wrong> {
     let name = call.id(0);
-    let before = call.house.access.person(name);
-    let before = before.ok_or_else(|| call.missing())?;
-    if !seen(call, name)? {
-        return Err(Wrong::forbidden());
-    }
+    let before = meant(call)?;
     let caller = call.caller()?;
     let all = table::privileges(caller.person.role).contains(&Need::ConfigureUsers);
     let mut wanted = Wanted::read(call);
@@ -325,11 +328,7 @@ async fn write(call: &Call, before: &Person, user: UserWords) -> Result<(), Wron
 /// session does not have. Wrong ones count as at a sign-in.
 pub(in super::super) async fn change_password(call: &Call) -> Result<Answer, Wrong> {
     let name = call.id(0);
-    let before = call.house.access.person(name);
-    let before = before.ok_or_else(|| call.missing())?;
-    if !seen(call, name)? {
-        return Err(Wrong::forbidden());
-    }
+    let before = meant(call)?;
     let given = [PROOF, NEW];
     if let Some(other) = call.body.keys().find(|key| !given.contains(&key.as_str())) {
         return Err(Wrong::bad("ActionParameterUnknown", &[CHANGE, other]));
