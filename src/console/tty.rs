@@ -17,6 +17,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::libc;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::port::Error;
@@ -265,10 +266,10 @@ fn lock(fd: &OwnedFd) -> io::Result<()> {
 ///
 /// # Errors
 /// It cannot.
-pub(super) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(super) fn watch(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: the descriptor is owned by what is given back, which never lets it out, so that it is neither closed nor
     // replaced while the runtime watches it.
-    Ok(unsafe { AsyncFd::register(fd) }?)
+    Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)
 }
 
 fn done(result: nix::Result<libc::c_int>) -> io::Result<()> {

@@ -4,6 +4,9 @@
 //! edge brings it back: a busy line costs one read for each burst, where a second one would only say EAGAIN. A longer read may
 //! have met a line discipline that was full (it holds 4095 bytes): what waits behind it comes in with the next read, and
 //! not always with an edge.
+//!
+//! A tty tells after every byte it has sent that it has room again. Only a write that met a full tty listens to that: else each
+//! key typed would wake the executor twice.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,19 +14,26 @@ use std::task::{Context, Poll, ready};
 
 use nix::errno::Errno;
 use nix::unistd;
-use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::console::tty;
 
 /// An open tty that does not block.
 #[derive(Debug)]
-pub(super) struct Tty(AsyncFd<OwnedFd>);
+pub(super) struct Tty {
+    /// Watched for what comes.
+    fd: AsyncFd<OwnedFd>,
+    /// A second descriptor, watched for room; there while what was handed over last is not all taken.
+    full: Option<AsyncFd<OwnedFd>>,
+}
 
 impl Tty {
     /// # Errors
     /// The runtime cannot watch the descriptor.
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
-        tty::watch(fd).map(Self)
+        let fd = tty::watch(fd, Interest::READABLE)?;
+        Ok(Self { fd, full: None })
     }
 
     /// Reads what is there; 0 when the far end is gone.
@@ -33,62 +43,67 @@ impl Tty {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         loop {
-            let guard = ready!(self.0.poll_read_ready(context))?;
-            let whole = buffer.len();
-            if let Some(done) = settle(guard, unistd::read(&self.0, buffer), whole) {
-                return Poll::Ready(done);
+            let mut guard = ready!(self.fd.poll_read_ready(context))?;
+            let read = called(|| unistd::read(&self.fd, buffer));
+            if let Some(read) = read {
+                if matches!(read, Ok(count) if count > 0 && count < buffer.len() / 2) {
+                    guard.clear_ready();
+                }
+                return Poll::Ready(read);
             }
+            guard.clear_ready();
         }
     }
 
     /// Writes what the tty takes.
     pub(super) fn poll_write(
-        &self,
+        &mut self,
         context: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         loop {
-            let guard = ready!(self.0.poll_write_ready(context))?;
-            if let Some(done) = settle(guard, unistd::write(&self.0, data), 0) {
-                return Poll::Ready(done);
+            if let Some(written) = called(|| unistd::write(&self.fd, data)) {
+                if matches!(written, Ok(count) if count == data.len()) {
+                    self.full = None;
+                }
+                return Poll::Ready(written);
             }
+            let full = match &mut self.full {
+                Some(full) => full,
+                none => {
+                    let fd = self.fd.as_fd().try_clone_to_owned()?;
+                    none.insert(tty::watch(fd, Interest::WRITABLE)?)
+                }
+            };
+            ready!(full.poll_write_ready(context))?.clear_ready();
         }
     }
 }
 
 impl AsFd for Tty {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
-/// What a call came to; `None` to try again. Fewer bytes than half of `whole`, but some: there is no more at present.
-fn settle(
-    mut guard: AsyncFdReadyGuard<'_, OwnedFd>,
-    called: nix::Result<usize>,
-    whole: usize,
-) -> Option<io::Result<usize>> {
-    match called {
-        Ok(count) => {
-            if count > 0 && count < whole / 2 {
-                guard.clear_ready();
-            }
-            Some(Ok(count))
-        }
-        Err(Errno::EAGAIN) => {
-            guard.clear_ready();
-            None
-        }
-        Err(Errno::EINTR) => None,
-        Err(error) => Some(Err(error.into())),
+/// What a call came to; `None` when it would have had to wait.
+fn called(mut call: impl FnMut() -> nix::Result<usize>) -> Option<io::Result<usize>> {
+    loop {
+        return match call() {
+            Ok(count) => Some(Ok(count)),
+            Err(Errno::EAGAIN) => None,
+            Err(Errno::EINTR) => continue,
+            Err(error) => Some(Err(error.into())),
+        };
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::os::unix::fs::OpenOptionsExt;
+    use std::task::Waker;
     use std::time::Duration;
 
     use nix::libc;
@@ -97,6 +112,44 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+
+    fn opened(path: &str) -> Tty {
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(true);
+        let file = options.custom_flags(libc::O_NONBLOCK).open(path).unwrap();
+        Tty::new(file.into()).unwrap()
+    }
+
+    /// What is written here goes out whole, and the tty is watched for room only while it has none.
+    #[tokio::test]
+    async fn a_tty_that_is_full_takes_the_rest_as_soon_as_it_can() {
+        let (mut master, slave) = TTYPort::pair().unwrap();
+        master.set_timeout(Duration::from_secs(10)).unwrap();
+        let mut tty = opened(&slave.name().unwrap());
+        let sent: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+        let mut rest = &sent[..];
+        // Nobody reads yet.
+        let mut context = Context::from_waker(Waker::noop());
+        while let Poll::Ready(done) = tty.poll_write(&mut context, rest) {
+            rest = &rest[done.unwrap()..];
+        }
+        assert!(tty.full.is_some() && rest.len() > 100_000);
+        let total = sent.len();
+        let device = std::thread::spawn(move || {
+            let mut got = vec![0; total];
+            for piece in got.chunks_mut(777) {
+                master.read_exact(piece).unwrap();
+            }
+            got
+        });
+        while !rest.is_empty() {
+            let write = poll_fn(|context| tty.poll_write(context, rest));
+            let done = timeout(Duration::from_secs(10), write).await.unwrap();
+            rest = &rest[done.unwrap()..];
+        }
+        assert!(tty.full.is_none());
+        assert_eq!(device.join().unwrap(), sent);
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
@@ -116,8 +169,7 @@ mod tests {
             });
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let got = runtime.block_on(async {
-                let file = std::fs::OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path).unwrap();
-                let tty = Tty::new(file.into()).unwrap();
+                let tty = opened(&path);
                 let (mut got, mut buffer) = (0, vec![0; room]);
                 while got < total {
                     let read = poll_fn(|context| tty.poll_read(context, &mut buffer));
