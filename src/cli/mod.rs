@@ -27,6 +27,7 @@ mod time;
 mod uplink;
 mod ups;
 mod user;
+mod verbs;
 
 use std::future::ready;
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ pub use remote::{Board, Environment};
 pub use terminal::{is_terminal, size};
 
 use client::Client;
+use verbs::Verbs;
 
 /// Ask and steer an oobd board.
 ///
@@ -87,38 +89,27 @@ enum Noun {
     /// The board at a glance
     Status(status::Args),
     /// Ways out for management
-    #[command(subcommand)]
-    Uplink(uplink::Verb),
+    Uplink(Verbs<uplink::Verb>),
     /// Serial consoles
-    #[command(subcommand)]
-    Console(console::Verb),
+    Console(Verbs<console::Verb>),
     /// Managed computers: power, sensors, logs, boot, media, BIOS
-    #[command(subcommand)]
-    Machine(machine::Verb),
+    Machine(Verbs<machine::Verb>),
     /// What machines with Intel AMT have besides: features, consent, logs, alarms
-    #[command(subcommand)]
-    Amt(amt::Verb),
+    Amt(Verbs<amt::Verb>),
     /// Outlets of PDUs, and their power
-    #[command(subcommand)]
-    Outlet(outlet::Verb),
+    Outlet(Verbs<outlet::Verb>),
     /// Power distribution units
-    #[command(subcommand)]
-    Pdu(outlet::PduVerb),
+    Pdu(Verbs<outlet::PduVerb>),
     /// Uninterruptible power supplies
-    #[command(subcommand)]
-    Ups(ups::Verb),
+    Ups(Verbs<ups::Verb>),
     /// What happened
-    #[command(subcommand)]
-    Event(event::Verb),
+    Event(Verbs<event::Verb>),
     /// The configuration file
-    #[command(subcommand)]
-    Config(config::Verb),
+    Config(Verbs<config::Verb>),
     /// What the HTTPS door shows to browsers
-    #[command(subcommand)]
-    Certificate(certificate::Verb),
+    Certificate(Verbs<certificate::Verb>),
     /// Who may sign in, and to what
-    #[command(subcommand)]
-    User(user::Verb),
+    User(Verbs<user::Verb>),
     /// Make an archive of all that a helper needs to know, without secrets
     SupportBundle(support::Args),
     /// Make the hash of a password for oobd.toml
@@ -222,7 +213,7 @@ async fn carry_out<C: Connect + Send>(
             let here = (args.board, args.socket);
             return complete(noun, here, connect, face).await;
         }
-        Noun::Config(config::Verb::Check(check))
+        Noun::Config(Verbs(config::Verb::Check(check)))
             if check.is_of_file() && args.board.host.is_none() =>
         {
             return config::check_file(&check, form, face).await;
@@ -256,17 +247,17 @@ fn target(board: Board, socket: PathBuf) -> Target {
 async fn ask(noun: Noun, form: Form, client: Client, face: &mut Face) -> Result<(), Failure> {
     match noun {
         Noun::Status(args) => status::run(&args, form, client, face).await,
-        Noun::Uplink(verb) => uplink::run(verb, form, client, face).await,
-        Noun::Console(verb) => console::run(verb, form, client, face).await,
-        Noun::Machine(verb) => machine::run(verb, form, client, face).await,
-        Noun::Amt(verb) => amt::run(verb, form, client, face).await,
-        Noun::Outlet(verb) => outlet::run(verb, form, client, face).await,
-        Noun::Pdu(verb) => outlet::pdu(verb, form, client, face).await,
-        Noun::Ups(verb) => ups::run(verb, form, client, face).await,
-        Noun::Event(verb) => event::run(verb, form, client, face).await,
-        Noun::Config(verb) => config::run(verb, form, client, face).await,
-        Noun::Certificate(verb) => certificate::run(verb, form, client, face).await,
-        Noun::User(verb) => user::run(verb, form, client, face).await,
+        Noun::Uplink(Verbs(verb)) => uplink::run(verb, form, client, face).await,
+        Noun::Console(Verbs(verb)) => console::run(verb, form, client, face).await,
+        Noun::Machine(Verbs(verb)) => machine::run(verb, form, client, face).await,
+        Noun::Amt(Verbs(verb)) => amt::run(verb, form, client, face).await,
+        Noun::Outlet(Verbs(verb)) => outlet::run(verb, form, client, face).await,
+        Noun::Pdu(Verbs(verb)) => outlet::pdu(verb, form, client, face).await,
+        Noun::Ups(Verbs(verb)) => ups::run(verb, form, client, face).await,
+        Noun::Event(Verbs(verb)) => event::run(verb, form, client, face).await,
+        Noun::Config(Verbs(verb)) => config::run(verb, form, client, face).await,
+        Noun::Certificate(Verbs(verb)) => certificate::run(verb, form, client, face).await,
+        Noun::User(Verbs(verb)) => user::run(verb, form, client, face).await,
         Noun::SupportBundle(args) => support::run(&args, form, client, face).await,
         Noun::Password | Noun::Completion(_) | Noun::Complete(_) => Ok(()),
     }
