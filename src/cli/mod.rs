@@ -176,25 +176,16 @@ async fn explain(error: &clap::Error, face: &mut Face) -> u8 {
     }
 }
 
-/// What completes words for a shell. Chosen before there is a future, so that a program without it has none of its code.
-fn complete<'a, C: Connect + Send + 'a>(
-    noun: Noun,
-    here: (Board, PathBuf),
-    connect: C,
-    face: &'a mut Face,
-) -> BoxFuture<'a, Result<(), Failure>> {
-    if !C::OF_A_SHELL {
-        let why = "completions are for a shell: install oobctl where it runs";
-        return ready(Err(Failure::Usage(why.into()))).boxed();
+/// Work for a shell; elsewhere a refusal. Settled before there is a future, so that a program without a shell has none of its code.
+fn for_a_shell<'a, C: Connect, F>(work: impl FnOnce() -> F) -> BoxFuture<'a, Result<(), Failure>>
+where
+    F: Future<Output = Result<(), Failure>> + Send + 'a,
+{
+    if C::OF_A_SHELL {
+        return work().boxed();
     }
-    async move {
-        match noun {
-            Noun::Completion(shell) => completion::run(&shell, face).await,
-            Noun::Complete(typed) => completion::names(&typed, here, connect, face).await,
-            _ => Ok(()),
-        }
-    }
-    .boxed()
+    let why = "completions are for a shell: install oobctl where it runs";
+    ready(Err(Failure::Usage(why.into()))).boxed()
 }
 
 async fn carry_out<C: Connect + Send>(
@@ -209,9 +200,13 @@ async fn carry_out<C: Connect + Send>(
     };
     match args.noun {
         Noun::Password => return password::run(form, face).await,
-        noun @ (Noun::Completion(_) | Noun::Complete(_)) => {
+        Noun::Completion(shell) => {
+            return for_a_shell::<C, _>(|| completion::run(&shell, face)).await;
+        }
+        Noun::Complete(typed) => {
             let here = (args.board, args.socket);
-            return complete(noun, here, connect, face).await;
+            let work = || completion::names(&typed, here, connect, face);
+            return for_a_shell::<C, _>(work).await;
         }
         Noun::Config(Verbs(config::Verb::Check(check)))
             if check.is_of_file() && args.board.host.is_none() =>

@@ -29,8 +29,8 @@ pub(super) fn cut() {
         for piece in pieces(&segment).skip(1).step_by(2) {
             advise(piece, libc::MADV_DONTDUMP);
         }
-        advise(segment, libc::MADV_DONTNEED);
     }
+    give_back();
 }
 
 /// Unmaps all that was touched until now; what is used is mapped again when it is.

@@ -13,6 +13,17 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
+# A board that nobody reaches but its own machine: the LAN is not plugged in, there is no hotspot.
+HEAD = """schema = 1
+[device]
+name = "rack7"
+[lan]
+interface = "eth9"
+[oob]
+mode = "off"
+[ssh]
+port = 2222
+"""
 
 
 def wait_for(what, check, timeout=60.0):

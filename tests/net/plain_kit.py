@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from board import in_namespace, wait_for
+from board import HEAD, in_namespace, wait_for
 from ssh_kit import HASH, PASSWORD, Device  # noqa: F401
 
 HERE = '["127.0.0.1", "::1"]'
@@ -24,7 +24,7 @@ def connect(board, port, host="127.0.0.1", **options):
 
 def config(doors, devices, users="", sections=""):
     """Consoles with their doors: name → lines of `[console.NAME]`, devices: name → pty."""
-    text = 'schema = 1\n[device]\nname = "rack7"\n[lan]\ninterface = "eth9"\n[oob]\nmode = "off"\n[ssh]\nport = 2222\n'
+    text = HEAD
     for name, device in devices.items():
         text += f'[console.{name}]\nserial = {{ port = "{device.path}", line = "115200n8" }}\n{doors.get(name, "")}\n'
     return text + users + sections

@@ -5,6 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 from amt_kit import Device, amt
 from board import in_namespace
 from machine_kit import FAST, There, ipmi
@@ -41,6 +42,14 @@ class Rack(House):
             self.phase("up", name)
         self.service = Service(self)
         return self
+
+
+@pytest.fixture
+def rack(tmp_path, make_board):
+    peers()
+    house = Rack(tmp_path, make_board)
+    yield house.run()
+    house.close()
 
 
 def tool(house, *words, timeout=300, folder=None, **more):

@@ -6,19 +6,10 @@ import time
 
 import pexpect
 import pytest
-from board import TARGET, wait_for
+from board import HEAD, TARGET, wait_for
 from ssh_kit import HASH
 
-CONFIG = """schema = 1
-[device]
-name = "rack7"
-[lan]
-interface = "eth9"
-[oob]
-mode = "off"
-[ssh]
-port = 2222
-[console.core-switch]
+CONFIG = HEAD + """[console.core-switch]
 serial = { port = "/dev/ttyUSB7" }
 [console.edge-router]
 serial = { port = "/dev/ttyUSB8" }

@@ -5,19 +5,10 @@ import subprocess
 
 import pytest
 from api_kit import house  # noqa: F401
-from board import ROOT, wait_for
+from board import HEAD, ROOT, wait_for
 from ssh_kit import HASH, PASSWORD
 
-CONFIG = f"""schema = 1 # by hand
-[device]
-name = "rack7"
-[lan]
-interface = "eth9"
-[oob]
-mode = "off"
-[ssh]
-port = 2222
-
+CONFIG = HEAD.replace("schema = 1", "schema = 1 # by hand") + f"""
 [user.alice] # the boss
 role = "administrator"
 password = "{HASH}"

@@ -7,18 +7,9 @@ import subprocess
 import time
 
 import pytest
-from board import TARGET, wait_for
+from board import HEAD, TARGET, wait_for
 
-CONFIG = """schema = 1
-[device]
-name = "rack7"
-[lan]
-interface = "eth9"
-[oob]
-mode = "off"
-[ssh]
-port = 2222
-[console.core]
+CONFIG = HEAD + """[console.core]
 serial = { port = "PORT", line = "115200n8" }
 """
 

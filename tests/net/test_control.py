@@ -12,29 +12,19 @@ import termios
 import time
 
 import pytest
-from board import TARGET, wait_for
+from board import HEAD, TARGET, wait_for
 from ssh_kit import Device
 
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMTI"
-CONFIG = """schema = 1
-[device]
-name = "rack7"
-[lan]
-interface = "eth9"
-[oob]
-mode = "off"
-[ssh]
-port = 2222
-"""
 
 
 def with_console(device):
-    return CONFIG + f'[console.core-switch]\nserial = {{ port = "{device.path}" }}\n'
+    return HEAD + f'[console.core-switch]\nserial = {{ port = "{device.path}" }}\n'
 
 
 @pytest.fixture
 def board(make_board):
-    return make_board(CONFIG).start()
+    return make_board(HEAD).start()
 
 
 @pytest.fixture
@@ -200,7 +190,7 @@ def test_nonsense_on_the_socket(board):
 
 
 def test_the_kernel_says_who_calls(make_board):
-    board = make_board(CONFIG)
+    board = make_board(HEAD)
     board.start()
     for folder in [board.socket.parent, board.work, *board.work.parents]:
         if "pytest" in str(folder):
@@ -221,14 +211,14 @@ def test_the_kernel_says_who_calls(make_board):
     told = [e["kind"]["SignInRefused"] for e in board.events() if "SignInRefused" in e["kind"]]
     assert (told[-1]["door"], told[-1]["user"]) == ("control", "nobody")
 
-    board.reload(CONFIG + f'[user.nobody]\nrole = "readonly"\npassword = "{HASH}"\nconsoles = ["core-*"]\n')
+    board.reload(HEAD + f'[user.nobody]\nrole = "readonly"\npassword = "{HASH}"\nconsoles = ["core-*"]\n')
     wait_for("nobody may look", lambda: as_nobody("status").returncode == 0)
     for arguments in (["event", "note", "x"], ["config", "reload"], ["config", "check"]):
         refused = as_nobody(*arguments)
         assert refused.returncode == 4 and "role readonly" in refused.stderr, refused
     watch = subprocess.Popen([*command, "status", "--watch", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert json.loads(watch.stdout.readline())["device"] == "rack7"
-    board.reload(CONFIG)
+    board.reload(HEAD)
     assert watch.wait(10) == 4, "rights that were taken away end what goes on"
 
 
@@ -249,7 +239,7 @@ def test_config_check_and_reload(board, tmp_path):
     assert "lan.adress: unknown key" in (board.config.parent / "oobd-errors.txt").read_text()
     assert board.ctl("config", "check", check=False).returncode == 1
 
-    board.config.write_text(CONFIG.replace("rack7", "rack8"))
+    board.config.write_text(HEAD.replace("rack7", "rack8"))
     board.ctl("config", "reload")
     state = board.json("status")
     assert (state["device"], state["config_problems"]) == ("rack8", [])
@@ -380,7 +370,7 @@ def test_status_on_a_small_terminal(board):
     watch = Terminal(board, "status", "--watch")
     watch.sees(b"\x1b[H")
     watch.sees(b"rack7")
-    board.reload(CONFIG.replace("rack7", "rack8"))
+    board.reload(HEAD.replace("rack7", "rack8"))
     watch.sees(b"rack8")
     watch.process.terminate()
     watch.process.wait(10)

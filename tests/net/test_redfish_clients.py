@@ -7,8 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from redfish_kit import peers
-from redfish_rack_kit import Rack, play, redfishtool, tool
+from redfish_rack_kit import play, rack, redfishtool, tool  # noqa: F401
 from redfish_service_kit import House, validate, validators
 from ssh_kit import PASSWORD
 
@@ -55,14 +54,6 @@ if "VirtualMedia" in system.json:
 assert system.managers[0].name
 print("done")
 """
-
-
-@pytest.fixture
-def rack(tmp_path, make_board):
-    peers()
-    house = Rack(tmp_path, make_board)
-    yield house.run()
-    house.close()
 
 
 def test_sushy_cycles_boots_and_inserts(rack):

@@ -9,20 +9,12 @@ from board import in_namespace
 from machine_kit import FAST
 from redfish_bmc import Bmc
 from redfish_kit import peers
-from redfish_rack_kit import Rack, play, redfishtool, sushy
+from redfish_rack_kit import Rack, play, rack, redfishtool, sushy  # noqa: F401
 from redfish_service_kit import House, Service, hold_by_schema, validators
 from ssh_kit import PASSWORD
 
 NEW, NEWER, NEWEST = "a new password", "a newer password", "the newest password"
 CHANGE = "Actions/ManagerAccount.ChangePassword"
-
-
-@pytest.fixture
-def rack(tmp_path, make_board):
-    peers()
-    house = Rack(tmp_path, make_board)
-    yield house.run()
-    house.close()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ OOBD_CARGO_ENV = \
 OOBD_LICENSE = Apache-2.0
 OOBD_LICENSE_FILES = LICENSE
 OOBD_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = \
-	--exclude /target --exclude /out --exclude /output --exclude /dl --exclude /build
+	--exclude /target --exclude /out --exclude /output --exclude /dl --exclude /build --exclude /ui/node_modules
 
 # A package with the "local" site method has no download step, so the cargo
 # infrastructure never vendors for it.  Vendor here, once per Cargo.lock.
@@ -30,5 +30,16 @@ define OOBD_VENDOR
 	fi
 endef
 OOBD_PRE_CONFIGURE_HOOKS += OOBD_VENDOR
+
+# The web page is made beforehand, by scripts/build-ui: it needs Node.js and a registry of its own.
+define OOBD_INSTALL_PAGE
+	if [ ! -f $(@D)/ui/dist/index.html ]; then \
+		echo "oobd: there is no web page in ui/dist: run scripts/build-ui first" >&2; \
+		exit 1; \
+	fi
+	mkdir -p $(TARGET_DIR)/usr/share/oobd/ui
+	cp -R $(@D)/ui/dist/. $(TARGET_DIR)/usr/share/oobd/ui/
+endef
+OOBD_POST_INSTALL_TARGET_HOOKS += OOBD_INSTALL_PAGE
 
 $(eval $(cargo-package))

@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -140,3 +141,11 @@ def build():
     target = os.environ.get("CARGO_TARGET_DIR", REPO / "target")
     subprocess.run(["cargo", "build", "--release", "--locked", "--bins", "--quiet"], cwd=REPO, check=True)
     return (REPO / target / "release" / "oobd").resolve()
+
+
+def installed(oobd, folder):
+    """oobd in `folder`, with its oobctl: as a linker leaves them they lie in the page cache in small pages and start a seventh slower than
+    once they were copied or read from a disk, which is how the peers' programs came here."""
+    for program in (oobd, oobd.with_name("oobctl")):
+        shutil.copy(program, folder)
+    return folder / oobd.name

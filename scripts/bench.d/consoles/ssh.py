@@ -101,6 +101,9 @@ class Ssh:
             return b"".join(data)
 
     def close(self):
-        self.lib.ssh_channel_free(self.channel)
-        self.lib.ssh_disconnect(self.session)
-        self.lib.ssh_free(self.session)
+        """As with a socket, a second time does nothing."""
+        session, self.session = self.session, None
+        if session:
+            self.lib.ssh_channel_free(self.channel)
+            self.lib.ssh_disconnect(session)
+            self.lib.ssh_free(session)
