@@ -13,9 +13,7 @@ import time
 
 import pytest
 from board import HEAD, TARGET, wait_for
-from ssh_kit import Device
-
-HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMTI"
+from ssh_kit import HASH, Device
 
 
 def with_console(device):

@@ -44,8 +44,7 @@ impl Tty {
     ) -> Poll<io::Result<usize>> {
         loop {
             let mut guard = ready!(self.fd.poll_read_ready(context))?;
-            let read = called(|| unistd::read(&self.fd, buffer));
-            if let Some(read) = read {
+            if let Some(read) = called(|| unistd::read(&self.fd, buffer)) {
                 if matches!(read, Ok(count) if count > 0 && count < buffer.len() / 2) {
                     guard.clear_ready();
                 }
@@ -62,20 +61,24 @@ impl Tty {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         loop {
-            if let Some(written) = called(|| unistd::write(&self.fd, data)) {
-                if matches!(written, Ok(count) if count == data.len()) {
-                    self.full = None;
-                }
-                return Poll::Ready(written);
-            }
-            let full = match &mut self.full {
-                Some(full) => full,
-                none => {
-                    let fd = self.fd.as_fd().try_clone_to_owned()?;
-                    none.insert(tty::watch(fd, Interest::WRITABLE)?)
-                }
+            // While it is full, nothing is tried before it says that it is not.
+            let room = match &self.full {
+                Some(full) => Some(ready!(full.poll_write_ready(context))?),
+                None => None,
             };
-            ready!(full.poll_write_ready(context))?.clear_ready();
+            match (called(|| unistd::write(&self.fd, data)), room) {
+                (Some(written), _) => {
+                    if matches!(written, Ok(count) if count == data.len()) {
+                        self.full = None;
+                    }
+                    return Poll::Ready(written);
+                }
+                (None, Some(mut room)) => room.clear_ready(),
+                (None, None) => {
+                    let fd = self.fd.as_fd().try_clone_to_owned()?;
+                    self.full = Some(tty::watch(fd, Interest::WRITABLE)?);
+                }
+            }
         }
     }
 }
@@ -89,12 +92,11 @@ impl AsFd for Tty {
 /// What a call came to; `None` when it would have had to wait.
 fn called(mut call: impl FnMut() -> nix::Result<usize>) -> Option<io::Result<usize>> {
     loop {
-        return match call() {
-            Ok(count) => Some(Ok(count)),
-            Err(Errno::EAGAIN) => None,
-            Err(Errno::EINTR) => continue,
-            Err(error) => Some(Err(error.into())),
-        };
+        match call() {
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return None,
+            done => return Some(done.map_err(io::Error::from)),
+        }
     }
 }
 
